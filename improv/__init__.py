@@ -1,0 +1,1 @@
+"""improv: a musician that sits in."""

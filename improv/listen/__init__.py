@@ -1,0 +1,1 @@
+"""What the human is doing: notes, window, phrase. Pure."""

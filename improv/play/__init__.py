@@ -1,0 +1,1 @@
+"""What is played, and when: turns, planner, schedule, gate. Pure."""

@@ -1,0 +1,130 @@
+"""What the ports process and its callers say to each other, over `multiprocessing.connection`.
+
+The ports process listens; each caller dials in and says `Hello` first. Times are seconds of `improv.clock`.
+Light on purpose: no numpy, no mido.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+TimedBytes = tuple[float, bytes]
+
+
+class Role(StrEnum):
+    """What a caller is to the ports process."""
+
+    BRAIN = "brain"  # hears every input, plans what is played; one at a time, the newest wins
+    INPUT = "input"  # a player in software: a page, a recorded performance
+    OUTPUT = "output"  # a synthesizer in software: gets a copy of everything sent
+
+
+# ---- caller to ports ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First word of a caller. A brain gets every input event kept with `seq` > `after_seq` again."""
+
+    role: Role
+    name: str = ""
+    after_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Play `events` (due, MIDI message) as turn `turn`, thought out from the input up to `basis` (a seq).
+
+    Replaces what is still pending of earlier plans. Refused when the player has yielded-to notes after `basis`.
+    Every note-on in `events` has its note-off there.
+    """
+
+    turn: int
+    basis: int
+    events: tuple[TimedBytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Drop pending note-ons and end our sounding notes now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """Silence everything on our channels, paced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One MIDI message of a software player, stamped on arrival (or `at`, if given and not in the future)."""
+
+    data: bytes
+    at: float | None = None
+
+
+# ---- ports to caller ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Answer to `Hello`. `epoch` differs for each ports process; `seq` is the last input event's number."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A human event: normalised (velocity 0 is a note-off, channel filter and echo filter passed)."""
+
+    seq: int
+    at: float
+    port: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up."""
+
+    turn: int
+    due: float
+    at: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A plan that will be played unless the player plays first."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A plan that came too late: the player had played on after its basis."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """The player played (event `seq`, stamped `at`) into turn `turn`: pending notes dropped, sounding ones ending."""
+
+    turn: int
+    seq: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """How the MIDI ports are now; sent on every change. `connected`: peers of virtual ports, else the port itself."""
+
+    backend: str
+    inputs: tuple[tuple[str, bool], ...]
+    output: tuple[str, bool]
+    connected: tuple[str, ...] = ()
+    message: str = ""
+
+
+FromPorts = Welcome | Heard | Sent | Accepted | Refused | Yielded | PortState
+ToPorts = Hello | Plan | Flush | Panic | Play

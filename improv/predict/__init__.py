@@ -1,0 +1,1 @@
+"""What could come next: encoding, engines, sampling. Pure but for reading weights."""

@@ -1,0 +1,1 @@
+"""Offline: corpora, networks, training. TensorFlow lives here."""
