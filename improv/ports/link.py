@@ -34,8 +34,9 @@ class Hello:
 class Plan:
     """Play `events` (due, MIDI message) as turn `turn`, thought out from the input up to `basis` (a seq).
 
-    Replaces what is still pending of earlier plans. Refused when the player has yielded-to notes after `basis`.
-    Every note-on in `events` has its note-off there.
+    Replaces an earlier plan of which nothing has sounded yet. Refused when the player has played on after `basis`
+    (a note that counts, see barge-in), or while an earlier plan is already sounding.
+    Every note-on in `events` has its note-off there. `turn` is 1 or more, and never used twice.
     """
 
     turn: int
@@ -94,14 +95,15 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A plan that will be played unless the player plays first."""
+    """A plan that will be played unless the player plays first. `at`: when it was taken over, in order with inputs."""
 
     turn: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A plan that came too late: the player had played on after its basis."""
+    """A plan that came too late: the player had played on after its basis, or an earlier one is sounding."""
 
     turn: int
 
