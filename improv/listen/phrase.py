@@ -1,0 +1,129 @@
+"""Where the human's phrase ends: a silence that is long for this player."""
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+
+from improv.listen.tracker import Change, Onset, Release
+
+# Onsets closer than this are one chord (and no evidence of the player's pace).
+CHORD_S = 0.04
+# The end is called after this many of the player's own longer steps.
+PATIENCE = 2.0
+_LONG_STEP_RANK = 0.8
+_STEPS_KEPT = 24
+_STEPS_NEEDED = 4
+_UNKNOWN_PACE_S = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A phrase of the human. `start` (first onset) and `end` (last release or onset) in seconds."""
+
+    number: int
+    start: float
+    end: float
+    velocities: tuple[int, ...]
+
+    @property
+    def length(self) -> float:
+        """Seconds from the first onset to the end."""
+        return self.end - self.start
+
+    @property
+    def mean_velocity(self) -> float:
+        """Mean of its notes' velocities, 1-127."""
+        return sum(self.velocities) / len(self.velocities)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How long a silence ends a phrase, in seconds. `fixed` overrides the adaptive threshold."""
+
+    shortest: float = 0.4
+    longest: float = 1.5
+    fixed: float | None = None
+    drone: float = 4.0
+
+
+class PhraseListener:
+    """Follow the phrase under way and know when it will have ended, unless something more is played.
+
+    The threshold adapts to the player: `PATIENCE` times the 80th percentile of the last steps between onsets.
+    """
+
+    def __init__(self, silence: Silence) -> None:
+        self._silence = silence
+        self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
+        self._held: set[int] = set()
+        self._number = 0
+        self._start = 0.0
+        self._last_onset = -inf
+        self._last_release = -inf
+        self._velocities: list[int] = []
+        self._ended_at: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """Seconds of silence that end a phrase of this player now."""
+        if self._silence.fixed is not None:
+            return self._silence.fixed
+        if len(self._steps) < _STEPS_NEEDED:
+            pace = _UNKNOWN_PACE_S
+        else:
+            pace = PATIENCE * sorted(self._steps)[int(_LONG_STEP_RANK * (len(self._steps) - 1))]
+        return min(max(pace, self._silence.shortest), self._silence.longest)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the phrase ends (seconds) if nothing more is played; None before the first note.
+
+        With a key held it is the drone limit after the last onset: lost note-offs must not silence us for ever.
+        """
+        if not self._velocities:
+            return None
+        if self._ended_at is not None:
+            return self._ended_at
+        if self._held:
+            return self._last_onset + self._silence.drone
+        return self._last_release + self.threshold
+
+    @property
+    def call(self) -> Call | None:
+        """The phrase so far; None before the first note."""
+        if not self._velocities:
+            return None
+        deadline = self.deadline
+        end = max(self._last_release, self._last_onset)
+        if self._held and deadline is not None:
+            end = deadline
+        return Call(self._number, self._start, end, tuple(self._velocities))
+
+    def feed(self, change: Change) -> None:
+        """Take in an onset or a release. An onset at or after the deadline begins a new phrase."""
+        match change:
+            case Onset():
+                deadline = self.deadline
+                if deadline is None or change.at >= deadline:
+                    self._begin(change.at)
+                elif change.at - self._last_onset >= CHORD_S:
+                    self._steps.append(change.at - self._last_onset)
+                self._held.add(change.number)
+                self._velocities.append(change.velocity)
+                self._last_onset = max(self._last_onset, change.at)
+            case Release(number, at):
+                self._held.discard(number)
+                self._last_release = at
+
+    def end(self, at: float) -> None:
+        """End the phrase at `at` (seconds): the player said so with a pedal or a controller."""
+        if self._velocities and (self.deadline or inf) > at:
+            self._ended_at = at
+
+    def _begin(self, at: float) -> None:
+        self._number += 1
+        self._start, self._last_onset = at, at
+        self._velocities.clear()
+        self._ended_at = None
+        # What is still held is a drone or a lost note-off: it must not hold up this phrase too.
+        self._held.clear()
