@@ -95,7 +95,7 @@ class Note:
 
 def decode(data: bytes) -> Event | None:
     """Return the event in one complete MIDI message, None for anything else (SysEx, active sensing, noise)."""
-    if not data or data[0] < 0x80 or any(byte > 0x7F for byte in data[1:]):  # noqa: PLR2004
+    if not data or data[0] < 0x80 or any(byte > 0x7F for byte in data[1:]):
         return None
     status = data[0]
     kind, channel = status & 0xF0, status & 0x0F

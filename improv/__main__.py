@@ -1,0 +1,5 @@
+"""`python -m improv` is `improv`."""
+
+from improv.cli import main
+
+main()
