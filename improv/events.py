@@ -134,7 +134,7 @@ def encode(event: Event) -> bytes:
             return bytes((_PROGRAM | channel, program))
         case Pressure(value, None, channel):
             return bytes((_PRESSURE | channel, value))
-        case Pressure(value, pitch, channel):
+        case Pressure(value, int(pitch), channel):
             return bytes((_POLY | channel, pitch, value))
         case PitchBend(value, channel):
             raw = value + _BEND_CENTRE

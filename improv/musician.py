@@ -1,0 +1,110 @@
+"""The musician: hears the human, knows when a phrase will have ended, and has an answer to it.
+
+Listen, predict and play wired together, without a clock, a port or a file; `daemon` runs it live, `replay` again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from improv.events import ControlChange, Event, Note
+from improv.listen.phrase import Call, PhraseListener, Silence
+from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker
+from improv.listen.window import NoteWindow
+from improv.play.planner import Brief, compose
+from improv.play.turns import Answer, AnswerLimits
+from improv.predict.engine import Engine, Taste
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How this musician listens and answers. `end_control`: a pedal or controller that ends the phrase when down."""
+
+    silence: Silence = field(default_factory=Silence)
+    limits: AnswerLimits = field(default_factory=AnswerLimits)
+    taste: Taste = field(default_factory=Taste)
+    polyphony: int = 8
+    end_control: int | None = None
+    ghost_velocity: int = 12
+    ghost_s: float = 0.06
+
+
+class Musician:
+    """Feed it what the human does; ask it for the answer and the moment at which that is due.
+
+    One owner: the brain's event loop. Nothing here blocks, but `thinking` computes in steps of about a millisecond.
+    """
+
+    def __init__(self, engine: Engine, manner: Manner, seed: int) -> None:
+        self.engine = engine
+        self._manner = manner
+        self._seed = seed
+        self._tracker = NoteTracker(manner.ghost_velocity, manner.ghost_s)
+        self._window = NoteWindow(engine.info.window)
+        self._phrase = PhraseListener(manner.silence)
+        self._answer: Answer | None = None
+
+    @property
+    def revision(self) -> int:
+        """Number of the window's present state."""
+        return self._window.revision
+
+    @property
+    def deadline(self) -> float | None:
+        """When the human's phrase ends (seconds) unless more is played; None before the first note."""
+        return self._phrase.deadline
+
+    @property
+    def call(self) -> Call | None:
+        """The human's phrase so far."""
+        return self._phrase.call
+
+    @property
+    def holding(self) -> bool:
+        """Whether the human holds a key."""
+        return bool(self._tracker.held)
+
+    def feed(self, at: float, port: str, event: Event) -> None:
+        """Hear one event of the human, stamped `at` (seconds)."""
+        self._hear(self._tracker.feed(at, port, event))
+        match event:
+            case ControlChange(control, value) if control == self._manner.end_control and value >= PEDAL_DOWN:
+                self._phrase.end(at)
+
+    def settle(self, now: float) -> None:
+        """Count soft notes held until `now` (seconds)."""
+        self._hear(self._tracker.settle(now))
+
+    def release_all(self, at: float) -> None:
+        """End the human's held notes at `at` (seconds): nobody will send their note-offs."""
+        self._hear(self._tracker.release_all(at))
+
+    def thinking(self) -> Iterator[Answer | None]:
+        """Yield None while the answer to the phrase so far is written, then the answer. Nothing, before a phrase.
+
+        An answer already written for the same window is given at once.
+        """
+        call, deadline = self._phrase.call, self._phrase.deadline
+        if call is None or deadline is None:
+            return
+        known = self._answer
+        if known is not None and known.revision == self.revision and known.number == call.number:
+            yield known
+            return
+        heard = self._window.notes(deadline)
+        for result in compose(self.engine, heard, self._brief(call, deadline, heard[-1])):
+            self._answer = result or self._answer
+            yield result
+
+    def answer(self) -> Answer | None:
+        """Return the answer to the phrase so far, written to its end; None before a phrase."""
+        return next((result for result in self.thinking() if result is not None), None)
+
+    def _brief(self, call: Call, deadline: float, last: Note) -> Brief:
+        manner = self._manner
+        taste = manner.taste.after(max(0.0, deadline - last.onset))
+        return Brief(call, manner.limits.length(call), taste, manner.polyphony, self._seed, self.revision)
+
+    def _hear(self, changes: list[Change]) -> None:
+        for change in changes:
+            self._window.feed(change)
+            self._phrase.feed(change)

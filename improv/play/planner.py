@@ -1,0 +1,108 @@
+"""Write an answer: draw notes from the engine, and fit them to the length and loudness of the call."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from improv.events import Note
+from improv.listen.phrase import Call
+from improv.play.turns import Answer
+from improv.predict.encoding import FloatArray, notes_to_array
+from improv.predict.engine import Engine, Taste
+from improv.predict.sampling import uniforms
+
+MIN_NOTES = 4
+MAX_NOTES = 96
+MIN_DURATION_S = 0.05
+# Velocities stray this far from the call's own, at most.
+_TOUCH = 6.0
+# The answer's end, over the length aimed at, lies within these bounds.
+_TIGHTEST, _LOOSEST = 0.8, 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What an answer is asked to be. `length` in seconds; `seed` and `revision` fix its randomness."""
+
+    call: Call
+    length: float
+    taste: Taste
+    polyphony: int
+    seed: int
+    revision: int
+
+
+def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer | None]:
+    """Yield None after each note drawn (so that the caller may pause or give up), at last the answer.
+
+    Pure: the same arguments give the same answer. `heard` holds at least one note.
+    """
+    draws = uniforms(brief.seed, brief.revision, 0, MAX_NOTES)
+    state = engine.prime(notes_to_array(heard))
+    rows: list[FloatArray] = []
+    onset = 0.0
+    while len(rows) < MAX_NOTES:
+        taste = brief.taste if not rows else brief.taste.after(0.0)
+        row = engine.draw(state, draws[len(rows)][None], taste)
+        if rows:
+            onset += float(row[0, 1])
+        else:
+            # The first note comes when the turn does, whatever longer rest the model would have liked.
+            row[0, 1] = taste.elapsed_s
+        if onset >= brief.length and len(_fitted(rows, brief)) >= MIN_NOTES:
+            break
+        loud = _velocity(row[0, 3], brief.call, onset / brief.length, float(draws[len(rows)][3]))
+        row[0, 3] = loud
+        rows.append(row[0])
+        state = engine.advance(state, row)
+        yield None
+    yield Answer(brief.revision, brief.call.number, _fitted(rows, brief))
+
+
+def _velocity(drawn: float, call: Call, place: float, draw: float) -> int:
+    """Return the model's velocity or, where it has none, the call's own at the same place with a little touch."""
+    if not np.isnan(drawn):
+        return int(np.clip(round(float(drawn)), 1, 127))
+    contour = np.interp(min(place, 1.0) * (len(call.velocities) - 1), range(len(call.velocities)), call.velocities)
+    # Half contour, half mean: the shape of the call, without its accidents.
+    level = (float(contour) + call.mean_velocity) / 2
+    return int(np.clip(round(level + _TOUCH * (2 * draw - 1)), 1, 127))
+
+
+def _fitted(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
+    """Return the notes, first onset at 0, on a time scale on which the answer ends near the length aimed at."""
+    steps = np.array([0.0] + [float(row[1]) for row in rows[1:]])
+    onsets = np.cumsum(steps)
+    durations = np.array([max(float(row[2]), MIN_DURATION_S) for row in rows])
+    last = float(onsets[-1])
+    end = float((onsets + durations).max())
+    scale = 1.0
+    if last >= brief.length:
+        # Slow steps, few notes: MIN_NOTES of them have to find room.
+        scale = _TIGHTEST * brief.length / last
+    elif end < _TIGHTEST * brief.length:
+        scale = brief.length / end
+    onsets, durations = onsets * scale, durations * scale
+    durations = np.minimum(durations, _LOOSEST * brief.length - onsets)
+    durations = np.maximum(durations, MIN_DURATION_S)
+    return _thinned(
+        [
+            Note(int(row[0]), int(row[3]), float(onset), float(duration))
+            for row, onset, duration in zip(rows, onsets, durations, strict=True)
+        ],
+        brief.polyphony,
+    )
+
+
+def _thinned(notes: list[Note], polyphony: int) -> tuple[Note, ...]:
+    """Return the notes with at most `polyphony` sounding at once: the oldest ends early. A repeat ends its first."""
+    kept: list[Note] = []
+    for note in notes:
+        sounding = [index for index, other in enumerate(kept) if other.onset + other.duration > note.onset]
+        again = [index for index in sounding if kept[index].pitch == note.pitch]
+        crowd = sounding[: max(0, len(sounding) - polyphony + 1)]
+        for index in {*again, *crowd}:
+            kept[index] = replace(kept[index], duration=note.onset - kept[index].onset)
+        kept.append(note)
+    return tuple(note for note in kept if note.duration > 0)

@@ -1,0 +1,85 @@
+import pytest
+
+from improv.events import ControlChange, NoteOff, NoteOn
+from improv.listen.phrase import Silence
+from improv.musician import Manner, Musician
+from tests.parrot import UP, Parrot
+
+MANNER = Manner(silence=Silence(fixed=0.5), end_control=67)
+
+
+def musician(manner: Manner = MANNER) -> Musician:
+    return Musician(Parrot(), manner, seed=1)
+
+
+def play(player: Musician, *pitches: int, start: float = 0.0, step: float = 0.25, velocity: int = 80) -> None:
+    """Play a line, each note released before the next."""
+    for place, pitch in enumerate(pitches):
+        player.feed(start + place * step, "in", NoteOn(pitch, velocity))
+        player.feed(start + place * step + 0.2, "in", NoteOff(pitch))
+
+
+def test_it_never_plays_before_the_human_has():
+    player = musician()
+    player.feed(0.0, "in", ControlChange(67, 127))
+    assert (player.deadline, player.call, player.answer()) == (None, None, None)
+
+
+def test_it_answers_what_it_heard_when_the_phrase_has_ended():
+    player = musician()
+    play(player, 60, 62, 64, 65, 67)
+    assert player.deadline == pytest.approx(1.0 + 0.2 + 0.5)
+    assert [note.pitch for note in player.answer().notes][:5] == [pitch + UP for pitch in (60, 62, 64, 65, 67)]
+
+
+def test_the_same_call_has_the_same_answer_and_it_is_written_once():
+    one, two = musician(), musician()
+    for player in (one, two):
+        play(player, 60, 64, 67)
+    assert one.answer() == two.answer()
+    assert one.answer() is one.answer()
+
+
+def test_a_note_more_is_another_answer():
+    player = musician()
+    play(player, 60, 64, 67)
+    before = player.answer()
+    play(player, 71, start=1.0)
+    assert player.answer().revision > before.revision
+
+
+def test_thinking_gives_way_after_every_note():
+    player = musician()
+    play(player, 60, 62, 64, 65, 67)
+    steps = list(player.thinking())
+    assert steps[:-1] == [None] * (len(steps) - 1)
+    assert len(steps) == 1 + len(steps[-1].notes)
+
+
+def test_a_pedal_ends_the_phrase_and_the_answer_that_lay_ready_is_given():
+    player = musician()
+    play(player, 60, 64, 67)
+    ready = player.answer()
+    player.feed(0.8, "in", ControlChange(67, 127))
+    assert player.deadline == 0.8
+    assert player.answer() is ready
+
+
+def test_ghost_notes_are_no_phrase():
+    player = musician()
+    play(player, 60, 62, velocity=5, start=0.0)
+    player.settle(10.0)
+    assert player.call is not None  # held 0.2 s: soft, but meant
+    light = musician()
+    light.feed(0.0, "in", NoteOn(60, 5))
+    light.feed(0.03, "in", NoteOff(60))
+    assert light.call is None
+
+
+def test_the_held_notes_of_a_lost_port_end():
+    player = musician()
+    player.feed(0.0, "in", NoteOn(60, 80))
+    assert player.holding
+    player.release_all(1.0)
+    assert not player.holding
+    assert player.deadline == 1.5
