@@ -132,10 +132,8 @@ def encode(event: Event) -> bytes:
             return bytes((_CONTROL | channel, control, value))
         case ProgramChange(program, channel):
             return bytes((_PROGRAM | channel, program))
-        case Pressure(value, None, channel):
-            return bytes((_PRESSURE | channel, value))
-        case Pressure(value, int(pitch), channel):
-            return bytes((_POLY | channel, pitch, value))
+        case Pressure(value, pitch, channel):
+            return bytes((_PRESSURE | channel, value) if pitch is None else (_POLY | channel, pitch, value))
         case PitchBend(value, channel):
             raw = value + _BEND_CENTRE
             return bytes((_BEND | channel, raw & 0x7F, raw >> 7))
