@@ -1,6 +1,6 @@
 """Read `config.yaml`, check it together with the command line's options, and report every problem at once.
 
-Used by the command line only; pydantic and yaml are imported nowhere else.
+The types and bounds are those of `settings.py`. Used by the command line only; yaml is imported nowhere else.
 """
 
 import difflib
@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Interval, Le
-from pydantic import TypeAdapter, ValidationError
 
 from improv.errors import UsageError
 from improv.settings import Settings
@@ -43,7 +42,6 @@ _ORDERED = (
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECTIONS: dict[str, Any] = {section.name: section.type for section in fields(Settings)}
 _TYPES = {section: {key.name: key.type for key in fields(kind)} for section, kind in _SECTIONS.items()}
-_SETTINGS = TypeAdapter(Settings)
 
 
 def load(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -74,12 +72,8 @@ def check(path: Path, overrides: Mapping[str, object]) -> Settings:
         document.problem((), "is not UTF-8 text")
     for option, value in overrides.items():
         document.override(option, value)
+    settings = document.settings()
     document.check_order()
-    try:
-        settings = _SETTINGS.validate_json(json.dumps(document.values, default=str), strict=True)
-    except ValidationError as error:
-        for detail in error.errors():
-            document.problem(tuple(detail["loc"]), _explain(tuple(detail["loc"]), detail["type"], detail["input"]))
     if document.problems:
         raise UsageError("\n".join(text for _line, text in sorted(document.problems)))
     return settings
@@ -91,10 +85,10 @@ class _Document:
 
     name: str
     values: dict[str, dict[str, object]] = field(default_factory=dict)
-    origins: dict[tuple[str | int, ...], str | int] = field(default_factory=dict)  # a line, or an option
+    origins: dict[tuple[str, ...], str | int] = field(default_factory=dict)  # a line, or an option
     problems: list[tuple[int, str]] = field(default_factory=list)
 
-    def problem(self, place: tuple[str | int, ...], text: str, line: int | None = None) -> None:
+    def problem(self, place: tuple[str, ...], text: str, line: int | None = None) -> None:
         """Note that `place` (section, key, …) is wrong."""
         origin = next((self.origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.origins), None)
         if isinstance(origin, str):
@@ -102,7 +96,7 @@ class _Document:
             return
         at = line or origin
         words = [f"{self.name}:{at}" if at else self.name]
-        words += [".".join(str(part) for part in place[:2])] if place else []
+        words += [".".join(place)] if place else []
         self.problems.append((at or 0, ": ".join([*words, text])))
 
     def read(self, text: str) -> None:
@@ -143,16 +137,28 @@ class _Document:
                 self.problem(place, f"is there twice, first on line {self.origins[place]}", _line(key_node))
                 continue
             self.origins[place] = _line(key_node)
-            if isinstance(node, yaml.SequenceNode):
-                self.origins.update({(*place, n): _line(item) for n, item in enumerate(node.value)})
             yield key, node
 
     def override(self, option: str, value: object) -> None:
         """Put the value of an option of the command line on top."""
         section, key = OPTIONS[option].split(".")
         self.values.setdefault(section, {})[key] = value
-        self.origins = {place: origin for place, origin in self.origins.items() if place[:2] != (section, key)}
         self.origins[section, key] = option
+
+    def settings(self) -> Settings:
+        """Return what is right of the values, with the defaults for the rest, which is noted."""
+        sections = {}
+        for section, values in self.values.items():
+            right: dict[str, object] = {}
+            for key, value in values.items():
+                try:
+                    right[key] = _taken(_TYPES[section][key], value)
+                except KeyError:
+                    self.problem((section, key), _unknown(key, list(_TYPES[section])))
+                except ValueError:
+                    self.problem((section, key), _explain(_TYPES[section][key], value))
+            sections[section] = _SECTIONS[section](**right)
+        return Settings(**sections)
 
     def check_order(self) -> None:
         """Compare the settings that limit each other; wrong types are reported elsewhere."""
@@ -180,13 +186,28 @@ def _line(node: yaml.Node) -> int:
     return node.start_mark.line + 1
 
 
-def _explain(place: tuple[str | int, ...], kind: str, value: object) -> str:
-    section, key = str(place[0]), str(place[1])
-    types = _TYPES[section]
-    if kind == "unexpected_keyword_argument":
-        return _unknown(key, list(types))
-    wanted = types[key]
-    shown = json.dumps(value, ensure_ascii=False)
+def _taken(wanted: Any, value: Any) -> object:  # noqa: ANN401 - a type, and whatever a file holds
+    """Return `value` as the type `wanted` has it. Raises ValueError if it does not fit."""
+    origin, args = get_origin(wanted), get_args(wanted)
+    if origin in {Union, UnionType}:
+        return None if value is None else _taken(next(part for part in args if part is not NoneType), value)
+    if origin is Annotated:
+        low, high = _bounds(args)
+        taken: Any = _taken(args[0], value)
+        if not low <= taken <= high:  # so that NaN is refused too
+            raise ValueError
+        return taken
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_taken(args[0], item) for item in value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if value in args if origin is Literal else type(value) is wanted:
+        return value
+    raise ValueError
+
+
+def _explain(wanted: object, value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=False, default=str)
     guess = difflib.get_close_matches(str(value).lower(), [str(choice) for choice in _choices(wanted)], 1)
     return f"{shown} is not {_allowed(wanted)}" + (f"; did you mean {guess[0]}?" if guess else "")
 
@@ -196,6 +217,12 @@ def _unknown(key: str, known: list[str]) -> str:
         return f"unknown key, did you mean {close[0]}?"
     homes = [section for section, types in _TYPES.items() if key in types]
     return f"unknown key, it belongs under {homes[0]}" if homes else f"unknown key, known are {', '.join(known)}"
+
+
+def _bounds(annotations: tuple[Any, ...]) -> tuple[float, float]:
+    low: Any = next(mark.ge for mark in annotations if isinstance(mark, Ge | Interval))
+    high: Any = next(mark.le for mark in annotations if isinstance(mark, Le | Interval))
+    return low, high
 
 
 def _choices(wanted: object) -> tuple[object, ...]:
@@ -210,8 +237,7 @@ def _allowed(wanted: object) -> str:
     if origin in {Union, UnionType}:
         return ", or ".join("null" if part is NoneType else _allowed(part) for part in args)
     if origin is Annotated:
-        low = next((mark.ge for mark in args if isinstance(mark, Ge | Interval)), None)
-        high = next((mark.le for mark in args if isinstance(mark, Le | Interval)), None)
+        low, high = _bounds(args)
         return f"{_allowed(args[0])} from {low} to {high}"
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in args)

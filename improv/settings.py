@@ -4,7 +4,7 @@ Standard library and `annotated_types` only: the ports process imports this modu
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, Le
 
@@ -17,14 +17,8 @@ Seconds = Annotated[float, Interval(ge=0, le=3600)]
 Backend = Literal["auto", "alsa", "jack", "coremidi", "winmm", "none"]
 
 
-class Strict:
-    """Unknown keys are errors (pydantic reads this attribute)."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
-
-
 @dataclass(frozen=True, slots=True)
-class Ports(Strict):
+class Ports:
     """MIDI in and out. Channels are 1-16, as on screen."""
 
     backend: Backend = "auto"
@@ -42,7 +36,7 @@ class Ports(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class BargeIn(Strict):
+class BargeIn:
     """What happens when the human plays into our answer."""
 
     cut: Literal["fade", "now"] = "fade"
@@ -52,7 +46,7 @@ class BargeIn(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Turns(Strict):
+class Turns:
     """When a phrase has ended, and how long the answer is."""
 
     silence_ms: Annotated[float, Interval(ge=100, le=10_000)] | None = None
@@ -65,7 +59,7 @@ class Turns(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Model(Strict):
+class Model:
     """Which network answers, and on which engine."""
 
     name: str = "tutorial"
@@ -74,7 +68,7 @@ class Model(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling(Strict):
+class Sampling:
     """How notes are drawn from the model's distributions."""
 
     temperature: Annotated[float, Interval(ge=0.05, le=4)] = 1.0
@@ -85,7 +79,7 @@ class Sampling(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Session(Strict):
+class Session:
     """The journal of a jam."""
 
     record: bool = True
@@ -93,7 +87,7 @@ class Session(Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(Strict):
+class Settings:
     """All of `config.yaml`."""
 
     ports: Ports = field(default_factory=Ports)

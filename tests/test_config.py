@@ -106,7 +106,7 @@ def test_every_problem_is_reported_at_once_with_its_line(written):
         ("ports:\n  name: \a\n", "config.yaml: is not valid YAML: "),
         ("- ports\n", "config.yaml:1: holds no settings"),
         ("jack\n", "config.yaml:1: holds no settings"),
-        ("ports:\n  inputs: [nano, 3]\n", "config.yaml:2: ports.inputs: 3 is not a list of names"),
+        ("ports:\n  inputs: [nano, 3]\n", 'config.yaml:2: ports.inputs: ["nano", 3] is not a list of names'),
         ("model:\n  seed: 2026-11-23\n", 'config.yaml:2: model.seed: "2026-11-23" is not a whole number'),
         (
             "sampling:\n  lowest: 101\n",
