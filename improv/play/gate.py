@@ -1,0 +1,292 @@
+"""What the ports process does with everything that happens to it, as values: input and plans in, actions out.
+
+Pure and without a clock, so that `replay` runs the very same code: an event stamped t is handled after everything
+that is due at or before t. Times are float seconds of the session clock, channels 0-15. Not thread-safe: the
+deadline thread of the ports process owns it. Never raises, whatever bytes come in.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from improv.events import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    CLOCK,
+    RESET_CONTROLLERS,
+    ControlChange,
+    Event,
+    NoteOff,
+    NoteOn,
+    PitchBend,
+    ProgramChange,
+    Realtime,
+    SongPosition,
+    decode,
+    encode,
+)
+from improv.play.schedule import PEDALS, Key, Schedule, Send
+from improv.ports.link import Accepted, Heard, Plan, Refused, Yielded
+
+if TYPE_CHECKING:  # at run time their checked types would cost the ports process 40 ms of imports
+    from improv.settings import BargeIn, Ports
+
+BACKLOG = 4096
+
+Action = Send | Heard | Accepted | Refused | Yielded
+
+_PEDAL_DOWN = 64
+_BANK, _BANK_LOW = 0, 32
+_ECHOES_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that the gate works by: seconds, and channels and programs from 0."""
+
+    input_channel: int | None = None  # None: all
+    output_channel: int = 0
+    thru: bool = False
+    echo: float = 0.030
+    program: int | None = None
+    bank: int | None = None
+    max_note: float = 11.0
+    fade: float = 0.150  # 0: cut at once
+    ghost_velocity: int = 12
+    ghost: float = 0.060
+
+
+def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
+    """Return the gate's share of the settings, in its own units."""
+    return Policy(
+        input_channel=None if ports.input_channel is None else ports.input_channel - 1,
+        output_channel=ports.output_channel - 1,
+        thru=ports.thru,
+        echo=ports.echo_ms / 1000,
+        program=None if ports.program is None else ports.program - 1,
+        bank=ports.bank,
+        max_note=ports.max_note_s,
+        fade=barge_in.fade_ms / 1000 if barge_in.cut == "fade" else 0.0,
+        ghost_velocity=barge_in.ghost_velocity,
+        ghost=barge_in.ghost_ms / 1000,
+    )
+
+
+class Gate:
+    """Between the human and the machine: hears, lets plans sound, and makes them yield.
+
+    `seq` is the number of the last human event of a predecessor, `owed` the messages that end what it left sounding.
+    """
+
+    def __init__(self, policy: Policy, *, seq: int = 0, owed: Iterable[bytes] = ()) -> None:
+        self._policy = policy
+        self._schedule = Schedule(policy.max_note)
+        self._owed = list(owed)
+        self._seq = seq
+        self._yielded = 0  # the seq that a plan must have heard
+        self._turn: int | None = None
+        self._began = False  # whether a note of `_turn` has been sent
+        self._floor = -inf  # nothing is handled before what has been
+        self._held: dict[str, dict[Key, int]] = {}  # port -> key held -> its seq
+        self._pedals: dict[str, dict[Key, None]] = {}
+        self._ghosts: deque[tuple[float, int, str, Key]] = deque()  # soft note-ons that may yet count
+        self._echoes: dict[bytes, float] = {}  # what would be an echo, and until when
+        self._echoed: set[tuple[str, Key]] = set()  # note-ons dropped as echoes, whose offs must go too
+        self._channels = {policy.output_channel}
+        self._backlog: deque[Heard] = deque(maxlen=BACKLOG)
+
+    @property
+    def seq(self) -> int:
+        """The number of the last human event."""
+        return self._seq
+
+    def since(self, seq: int) -> list[Heard]:
+        """Return the kept human events numbered above `seq`. The clock is not kept."""
+        return [heard for heard in self._backlog if heard.seq > seq]
+
+    def next_due(self) -> float:
+        """Return when `pop_due` will next have something to do, `inf` if nothing waits."""
+        return min(self._schedule.next_due(), self._ghosts[0][0] if self._ghosts else inf)
+
+    def pop_due(self, now: float) -> list[Action]:
+        """Return what is due at or before `now`."""
+        actions: list[Action] = []
+        while self._ghosts and self._ghosts[0][0] <= now:
+            due, seq, port, key = self._ghosts.popleft()
+            actions += self._pop(due)
+            if self._held.get(port, {}).get(key) == seq:
+                self._floor = max(self._floor, due)
+                actions += self._yield(due, seq)
+        return actions + self._pop(now)
+
+    def receive(self, at: float, port: str, data: bytes) -> list[Action]:
+        """Take in one MIDI message of the human, stamped `at`. Noise, SysEx, other channels and echoes are dropped."""
+        at, actions = self._reach(at)
+        event = decode(data)
+        if event is None or not self._listens_to(event):
+            return actions
+        data = encode(event)
+        if self._is_echo(at, port, event, data):
+            return actions
+        return actions + self._hear(at, port, event, data)
+
+    def plan(self, now: float, plan: Plan) -> list[Action]:
+        """Take over a plan, or refuse it: the player has played on since, or an earlier one is sounding."""
+        now, actions = self._reach(now)
+        sounding = self._turn is not None and self._began and self._schedule.busy(self._turn)
+        if plan.basis < self._yielded or sounding:
+            return [*actions, Refused(plan.turn)]
+        self._schedule.drop()
+        self._turn, self._began = plan.turn, False
+        self._schedule.add(plan.turn, self._on_our_channel(plan))
+        return [*actions, Accepted(plan.turn, now)]
+
+    def flush(self, now: float) -> list[Action]:
+        """Drop what waits and end our sounding notes at once. The human's thru notes go on."""
+        now, actions = self._reach(now)
+        return actions + self._cut(now, 0.0)
+
+    def port_lost(self, at: float, port: str) -> list[Action]:
+        """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""
+        at, actions = self._reach(at)
+        events: list[Event] = [NoteOff(pitch, channel) for channel, pitch in self._held.get(port, {})]
+        events += [ControlChange(pedal, 0, channel) for channel, pedal in self._pedals.get(port, {})]
+        for event in events:
+            actions += self._hear(at, port, event, encode(event))
+        self._held.pop(port, None)
+        self._pedals.pop(port, None)
+        self._echoed = {(name, key) for name, key in self._echoed if name != port}
+        return actions
+
+    def output_lost(self, now: float) -> list[Action]:
+        """Drop what waits, the MIDI output being gone, and keep what is owed until it is back."""
+        now, actions = self._reach(now)
+        self._owed += [send.data for send in self._schedule.release(now)]
+        self._turn = None
+        return actions
+
+    def output_back(self, now: float) -> list[Action]:
+        """Send what is owed, then our set-up: the MIDI output is there (again), or has a new listener."""
+        now, actions = self._reach(now)
+        owed, self._owed = self._owed, []
+        return actions + self._emit([Send(0, now, data) for data in (*owed, *self._set_up())])
+
+    def panic(self, now: float) -> list[Action]:
+        """End everything that sounds, then silence all channels that we have used. To be paced."""
+        now, actions = self._reach(now)
+        owed, self._owed = self._owed, []
+        self._turn = None
+        sends = [Send(0, now, data) for data in owed] + self._schedule.release(now)
+        for channel in sorted(self._channels):
+            silence: list[Event] = [ControlChange(pedal, 0, channel) for pedal in PEDALS]
+            silence.append(PitchBend(0, channel))
+            silence += [ControlChange(c, 0, channel) for c in (ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS)]
+            sends += [Send(0, now, encode(event)) for event in silence]
+        return actions + self._emit(sends)
+
+    def _reach(self, at: float) -> tuple[float, list[Action]]:
+        """Do what is due before something stamped `at`; nothing happens before what has happened."""
+        at = max(at, self._floor)
+        actions = self.pop_due(at)
+        self._floor = at
+        return at, actions
+
+    def _pop(self, now: float) -> list[Action]:
+        return self._emit(self._schedule.pop_due(now), now)
+
+    def _emit(self, sends: list[Send], now: float = -inf) -> list[Action]:
+        for send in sends:
+            self._floor = max(self._floor, send.due)
+            kind = send.data[0] & 0xF0
+            self._began |= send.turn == self._turn and kind == 0x90
+            self._channels.add(send.data[0] & 0x0F)
+            self._echoes[_echo_key(send.data)] = max(send.due, now) + self._policy.echo
+        if len(self._echoes) > _ECHOES_KEPT:
+            self._echoes = {key: until for key, until in self._echoes.items() if until >= self._floor}
+        return list(sends)
+
+    def _listens_to(self, event: Event) -> bool:
+        if self._policy.input_channel is None or isinstance(event, Realtime | SongPosition):
+            return True
+        return event.channel == self._policy.input_channel
+
+    def _is_echo(self, at: float, port: str, event: Event, data: bytes) -> bool:
+        echo = at <= self._echoes.get(_echo_key(data), -inf)
+        if isinstance(event, NoteOn):
+            key = (port, (event.channel, event.pitch))
+            self._echoed.discard(key)
+            if echo:
+                self._echoed.add(key)
+        elif isinstance(event, NoteOff):
+            key = (port, (event.channel, event.pitch))
+            if key in self._echoed:
+                self._echoed.discard(key)
+                return True
+            # Held before our note sounded: this is the finger coming up, not our off coming back.
+            return echo and key[1] not in self._held.get(port, {})
+        return echo
+
+    def _hear(self, at: float, port: str, event: Event, data: bytes) -> list[Action]:
+        self._seq += 1
+        heard = Heard(self._seq, at, port, data)
+        if data[0] != CLOCK:
+            self._backlog.append(heard)
+        actions: list[Action] = [heard]
+        if self._policy.thru and not isinstance(event, Realtime | SongPosition):
+            actions += self._emit(self._schedule.thru(at, data))
+        match event:
+            case NoteOn(pitch, velocity, channel):
+                self._held.setdefault(port, {})[channel, pitch] = self._seq
+                if velocity >= self._policy.ghost_velocity:
+                    actions += self._yield(at, self._seq)
+                else:
+                    self._ghosts.append((at + self._policy.ghost, self._seq, port, (channel, pitch)))
+            case NoteOff(pitch, channel):
+                self._held.get(port, {}).pop((channel, pitch), None)
+            case ControlChange(control, value, channel) if control in PEDALS:
+                pedals = self._pedals.setdefault(port, {})
+                pedals.pop((channel, control), None)
+                if value >= _PEDAL_DOWN:
+                    pedals[channel, control] = None
+            case ControlChange(control) if control in {ALL_SOUND_OFF, ALL_NOTES_OFF}:
+                self._held.pop(port, None)
+                actions += self._yield(at, self._seq, now=True)
+                actions += self._emit(self._schedule.release(at))
+        return actions
+
+    def _yield(self, at: float, seq: int, *, now: bool = False) -> list[Action]:
+        """Give way to human event `seq`, from `at` on."""
+        self._yielded = seq
+        turn = self._turn
+        if turn is None or not self._schedule.busy(turn):
+            return []
+        return [Yielded(turn, seq, at), *self._cut(at, 0.0 if now else self._policy.fade)]
+
+    def _cut(self, at: float, fade: float) -> list[Action]:
+        self._turn = None
+        self._schedule.cut(at, fade)
+        return self._pop(at)
+
+    def _on_our_channel(self, plan: Plan) -> Iterable[tuple[float, bytes]]:
+        for due, data in plan.events:
+            event = decode(data)
+            if event is not None and not isinstance(event, Realtime | SongPosition):
+                plain = encode(event)
+                yield due, bytes((plain[0] & 0xF0 | self._policy.output_channel, *plain[1:]))
+
+    def _set_up(self) -> list[bytes]:
+        policy = self._policy
+        events: list[Event] = []
+        if policy.bank is not None:
+            events.append(ControlChange(_BANK, policy.bank >> 7, policy.output_channel))
+            events.append(ControlChange(_BANK_LOW, policy.bank & 0x7F, policy.output_channel))
+        if policy.program is not None:
+            events.append(ProgramChange(policy.program, policy.output_channel))
+        return [encode(event) for event in events]
+
+
+def _echo_key(data: bytes) -> bytes:
+    """Return what an echo is known by: a note's channel, pitch and on or off; all the bytes of the rest."""
+    return data[:2] if data[0] & 0xE0 == 0x80 else data
