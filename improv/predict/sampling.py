@@ -1,6 +1,7 @@
 """Draw from a model's distributions: pure functions of logits, taste and uniform numbers."""
 
 import numpy as np
+from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 from improv.predict.encoding import COLUMNS, PITCHES, FloatArray
@@ -15,8 +16,8 @@ def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray
     A pure function; fewer notes get the beginning of the same numbers. `seed`, `revision` and `candidate` are >= 0.
     """
     # Counter-based: every (seed, revision, candidate) has a stream of its own, at the cost of none before it.
-    stream = np.random.Philox(key=[seed, revision], counter=[0, 0, candidate, 0])
-    return np.random.Generator(stream).random((count, COLUMNS), dtype=np.float32)
+    stream = Philox(key=[seed, revision], counter=[0, 0, candidate, 0])
+    return Generator(stream).random((count, COLUMNS), dtype=np.float32)
 
 
 def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:

@@ -87,12 +87,12 @@ def find(name: str) -> Path:
 
     Raises ModelError naming the models there are.
     """
-    path = Path(name).expanduser()
-    if path.suffix == SUFFIX or path.is_file():
-        return path
     shipped = {file.stem: file for shelf in _SHELVES for file in sorted(shelf.glob(f"*{SUFFIX}"))}
     if name in shipped:
         return shipped[name]
+    path = Path(name).expanduser()
+    if path.suffix == SUFFIX or path.is_file():
+        return path
     close = get_close_matches(name, shipped, n=1)
     hint = f", did you mean {close[0]}?" if close else ""
     raise ModelError(f"no model named {name!r}{hint} (there are: {', '.join(sorted(shipped)) or 'none'})")
@@ -140,7 +140,7 @@ def _card(path: Path, data: bytes) -> Card:
 
 
 def _check(path: Path, card: Card, tensors: Mapping[str, FloatArray]) -> None:
-    if card.network not in NETWORKS:
+    if str(card.network) not in NETWORKS:
         raise ModelError(f"{path}: unknown network {card.network!r} (known: {', '.join(sorted(NETWORKS))})")
     if not (isinstance(card.window, int) and isinstance(card.units, int) and card.window > 0 and card.units > 0):
         raise ModelError(f"{path}: window and units must be whole numbers above 0")
