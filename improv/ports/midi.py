@@ -25,7 +25,7 @@ POLL = 0.5  # seconds
 
 OnMessage = Callable[[tuple[list[int], float], object], None]
 
-_APIS = {
+APIS = {
     "alsa": rtmidi.API_LINUX_ALSA,
     "jack": rtmidi.API_UNIX_JACK,
     "coremidi": rtmidi.API_MACOSX_CORE,
@@ -80,14 +80,14 @@ def resolve(backend: str) -> str:
         if sys.platform == "win32":
             return "winmm"
         return "alsa" if os.access(_SEQUENCER, os.R_OK | os.W_OK) else "jack"
-    if backend != "none" and _APIS[backend] not in rtmidi.get_compiled_api():
+    if backend != "none" and APIS[backend] not in rtmidi.get_compiled_api():
         raise PortError(f"the MIDI system {backend!r} does not exist on this machine's operating system")
     return backend
 
 
 def list_ports(backend: str) -> tuple[list[str], list[str]]:
     """Return the names of the inputs and outputs of one MIDI system. Raises PortError if it does not answer."""
-    api = _APIS[backend]
+    api = APIS[backend]
     names: list[list[str]] = []
     for kind in (rtmidi.MidiIn, rtmidi.MidiOut):
         try:
@@ -140,7 +140,7 @@ class ListedSystem:
 
     def __init__(self, backend: str, spec: Spec, loop: Loop) -> None:
         self._backend = backend
-        self._api = _APIS[backend]
+        self._api = APIS[backend]
         self._loop = loop
         self._name = spec.name
         can = backend != "winmm"
