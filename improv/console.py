@@ -21,6 +21,8 @@ class Console:
         before, self._state = self._state, state
         known = {} if before is None else dict((*before.inputs, before.output))
         for way, (name, there) in [*(("in", port) for port in state.inputs), ("out", state.output)]:
+            if not name:
+                continue  # no MIDI system: players and listeners in software only
             if name not in known:
                 self._say(f"{way:<6} {name} ({state.backend}){'' if there else ', not there yet: waiting'}")
             elif there != known[name]:

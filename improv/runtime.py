@@ -1,13 +1,12 @@
-"""The folder of a running jam, and the lock on it: one jam for each port name and MIDI system. Standard library alone."""
+"""The folder of a running jam, and the lock on it: one jam for each port name and MIDI system."""
 
 import os
 import shutil
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from improv.errors import ImprovError
 
@@ -21,27 +20,25 @@ class Runtime:
     The lock is the kernel's: it is free again when its holder dies, however that happens.
     """
 
-    def __init__(self, key: str) -> None:
-        """Take the folder of `key`. Raises ImprovError naming the process that has it."""
+    def __init__(self, key: str | None) -> None:
+        """Take the folder of `key`; of None, a new one. Raises ImprovError naming the process that has it."""
         home = _home()
+        self._lock: TextIO | None = None
+        if key is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="jam-", dir=home))
+            return
         stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in key)[:40]
         self.folder = home / stem
-        self._lock: TextIO | None = (home / f"{stem}.lock").open("a+", encoding="utf-8")
-        try:
-            _lock(self._lock)
-        except OSError as error:
-            self._lock.seek(0)
-            who = self._lock.read().strip() or "another process"
-            self._lock.close()
-            raise ImprovError(
-                f"improv is already running on these ports ({who}); stop it, or give this one another name (ports.name)"
-            ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        self._lock.flush()
+        self._lock = _taken(home / f"{stem}.lock")
         # What lies there was left behind by a jam that was killed.
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def address(self) -> str:
@@ -55,13 +52,30 @@ class Runtime:
 
     def close(self) -> None:
         """Remove the folder and free the lock. Idempotent."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            # The file of the lock stays: removing it would let two processes lock two files of one name.
-            with suppress(OSError):
-                self._lock.truncate(0)
+            # The file stays: were it removed, two processes could lock two files of one name.
+            self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+
+def _taken(path: Path) -> TextIO:
+    """Return the lock file `path`, locked by us. Raises ImprovError."""
+    file = path.open("a+", encoding="utf-8")
+    try:
+        _lock(file)
+    except OSError as error:
+        file.seek(0)
+        who = file.read().strip() or "another process"
+        file.close()
+        raise ImprovError(
+            f"improv is already running on these ports ({who}); stop it, or give this one another name (ports.name)"
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+    file.flush()
+    return file
 
 
 def _home() -> Path:

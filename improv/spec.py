@@ -1,4 +1,4 @@
-"""What the brain is told before it acts: one line on its standard input. Light: the command line imports this module."""
+"""What the brain is told before it acts: one line on its standard input. Light: the command line imports it."""
 
 import base64
 import pickle
