@@ -13,6 +13,7 @@ from improv.listen.window import NoteWindow
 from improv.play.planner import Brief, compose
 from improv.play.turns import Answer, AnswerLimits
 from improv.predict.engine import Engine, Taste
+from improv.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,25 @@ class Manner:
     end_control: int | None = None
     ghost_velocity: int = 12
     ghost_s: float = 0.06
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Manner":
+        """Return how the musician listens and answers under `settings`: seconds for milliseconds."""
+        turns, sampling, barge_in = settings.turns, settings.sampling, settings.barge_in
+        return cls(
+            silence=Silence(
+                shortest=turns.silence_min_ms / 1000,
+                longest=turns.silence_max_ms / 1000,
+                fixed=None if turns.silence_ms is None else turns.silence_ms / 1000,
+                drone=turns.drone_s,
+            ),
+            limits=AnswerLimits(turns.min_answer_s, turns.max_answer_s),
+            taste=Taste(sampling.temperature, sampling.top_p, sampling.lowest, sampling.highest),
+            polyphony=sampling.polyphony,
+            end_control=turns.end_control,
+            ghost_velocity=barge_in.ghost_velocity,
+            ghost_s=barge_in.ghost_ms / 1000,
+        )
 
 
 class Musician:
