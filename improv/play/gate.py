@@ -84,6 +84,7 @@ class Gate:
         self._policy = policy
         self._schedule = Schedule(policy.max_note)
         self._owed = list(owed)
+        self._is_open = False  # whether there is an output that can be sent what is owed
         self._seq = seq
         self._yielded = 0  # the seq that a plan must have heard
         self._turn: int | None = None
@@ -121,6 +122,13 @@ class Gate:
                 actions += self._yield(due, seq)
         return actions + self._pop(now)
 
+    def play_until(self, end: float) -> list[Action]:
+        """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next."""
+        actions: list[Action] = []
+        while (due := self.next_due()) <= end:
+            actions += self.pop_due(due)
+        return actions
+
     def receive(self, at: float, port: str, data: bytes) -> list[Action]:
         """Take in one MIDI message of the human, stamped `at`. Noise, SysEx, other channels and echoes are dropped."""
         at, actions = self._reach(at)
@@ -138,7 +146,8 @@ class Gate:
         sounding = self._turn is not None and self._began and self._schedule.busy(self._turn)
         if plan.basis < self._yielded or sounding:
             return [*actions, Refused(plan.turn)]
-        self._schedule.drop()
+        self._schedule.drop(now)
+        actions += self._pop(now)
         self._turn, self._began = plan.turn, False
         self._schedule.add(plan.turn, self._on_our_channel(plan))
         return [*actions, Accepted(plan.turn, now)]
@@ -164,21 +173,20 @@ class Gate:
         """Drop what waits, the MIDI output being gone, and keep what is owed until it is back."""
         now, actions = self._reach(now)
         self._owed += [send.data for send in self._schedule.release(now)]
-        self._turn = None
+        self._turn, self._is_open = None, False
         return actions
 
     def output_back(self, now: float) -> list[Action]:
         """Send what is owed, then our set-up: the MIDI output is there (again), or has a new listener."""
         now, actions = self._reach(now)
-        owed, self._owed = self._owed, []
-        return actions + self._emit([Send(0, now, data) for data in (*owed, *self._set_up())])
+        self._is_open = True
+        return actions + self._emit([*self._settle(now), *(Send(0, now, data) for data in self._set_up())])
 
     def panic(self, now: float) -> list[Action]:
         """End everything that sounds, then silence all channels that we have used. To be paced."""
         now, actions = self._reach(now)
-        owed, self._owed = self._owed, []
         self._turn = None
-        sends = [Send(0, now, data) for data in owed] + self._schedule.release(now)
+        sends = [*self._settle(now), *self._schedule.release(now)]
         for channel in sorted(self._channels):
             silence: list[Event] = [ControlChange(pedal, 0, channel) for pedal in PEDALS]
             silence.append(PitchBend(0, channel))
@@ -195,6 +203,13 @@ class Gate:
 
     def _pop(self, now: float) -> list[Action]:
         return self._emit(self._schedule.pop_due(now), now)
+
+    def _settle(self, now: float) -> list[Send]:
+        """Return what is owed, once there is somebody to send it to."""
+        if not self._is_open:
+            return []
+        owed, self._owed = self._owed, []
+        return [Send(0, now, data) for data in owed]
 
     def _emit(self, sends: list[Send], now: float = -inf) -> list[Action]:
         for send in sends:

@@ -188,10 +188,13 @@ class Schedule:
             self._note_pedal(0, data)
         return [Send(0, now, data)]
 
-    def drop(self) -> None:
-        """Forget everything that has not begun. What sounds keeps its owed off."""
+    def drop(self, at: float) -> None:
+        """Forget what has not begun. What sounds keeps its owed off; the turns' pedals come up at `at`."""
         self._queue = [entry for entry in self._queue if self._is_owed(entry)]
         heapq.heapify(self._queue)
+        for (channel, pedal), turn in self._pedals.items():
+            if turn:
+                self._push(at, _CONTROL, turn, encode(ControlChange(pedal, 0, channel)), _LIFT)
 
     def cut(self, at: float, fade: float = 0.0) -> None:
         """Forget what has not begun; let the turns' sounding notes end, and their pedals come up, by `at` + `fade`.
@@ -199,12 +202,9 @@ class Schedule:
         Each note ends at its own off if that is earlier. The human's thru notes go on.
         """
         end = at + fade
-        self.drop()
+        self.drop(end)
         self._queue = [entry._replace(due=min(entry.due, end)) for entry in self._queue]
         heapq.heapify(self._queue)
-        for (channel, pedal), turn in self._pedals.items():
-            if turn:
-                self._push(end, _CONTROL, turn, encode(ControlChange(pedal, 0, channel)), _LIFT)
 
     def release(self, now: float) -> list[Send]:
         """Forget everything and return what ends all that sounds, thru included: offs, then lifts of pedals."""

@@ -86,10 +86,10 @@ class Process:
         server = Server(self._spec.address, self._spec.authkey, loop)
         state, wait = system.poll()
         loop.report(state)
+        self._supervisor.tell("ready", pid=os.getpid(), epoch=self._spec.epoch, **asdict(state))
         deadline_thread = threading.Thread(target=loop.run, name="deadline", daemon=True)
         deadline_thread.start()
         server.start()
-        self._supervisor.tell("ready", pid=os.getpid(), epoch=self._spec.epoch, **asdict(state))
         threading.Thread(target=self._take_orders, args=(loop,), name="orders", daemon=True).start()
         # Everything made so far stays; garbage is collected in rests only (see Loop).
         gc.collect()

@@ -465,22 +465,16 @@ def test_no_note_on_is_ever_sent_without_its_off(score, policy):
 def test_a_replay_of_what_was_heard_and_accepted_sends_the_same(score, policy):
     """The journal has events as heard and plans as taken over. That is enough, whenever the live loop looked."""
     live, again = Wire(), Wire()
-    gate, now = live.drive(Gate(policy), policy, score)
-    live.perform(gate.pop_due(now + 0.2))
+    gate, end = live.drive(Gate(policy), policy, score)
+    live.perform(gate.play_until(end + 0.2))
     gate = Gate(policy)
-
-    def wait(until):
-        while gate.next_due() < until:
-            again.perform(gate.pop_due(gate.next_due()))
-
     for event in live.told:
+        if isinstance(event, Heard | Accepted):
+            again.perform(gate.play_until(event.at))
         if isinstance(event, Heard):
-            wait(event.at)
             again.perform(gate.receive(event.at, event.port, event.data))
         elif isinstance(event, Accepted):
-            wait(event.at)
             again.perform(gate.plan(event.at, live.plans[event.turn]))
-    wait(now + 0.2)
-    again.perform(gate.pop_due(now + 0.2))
+    again.perform(gate.play_until(end + 0.2))
     assert again.sent == live.sent
     assert again.told == [event for event in live.told if not isinstance(event, Refused)]

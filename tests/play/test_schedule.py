@@ -77,7 +77,7 @@ def test_an_off_that_ends_nothing_is_left_out():
 def test_a_drop_forgets_what_has_not_begun_and_keeps_owed_offs():
     schedule = make((1.0, on(60)), (1.2, on(64)), (1.4, off(60)), (1.5, off(64)))
     schedule.pop_due(1.0)
-    schedule.drop()
+    schedule.drop(1.0)
     assert sent(schedule.pop_due(2.0)) == [(1.4, off(60))]
 
 
