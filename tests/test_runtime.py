@@ -10,9 +10,13 @@ from improv.runtime import Runtime
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the modes of folders")
 
-HOLDER = (
-    "from improv.runtime import Runtime; import sys; held = Runtime('improv-jack'); print(flush=True); sys.stdin.read()"
-)
+HOLDER = """
+import sys
+from improv.runtime import Runtime
+held = Runtime("improv-jack")
+print(flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(autouse=True)
