@@ -12,7 +12,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from annotated_types import Ge, Interval, Le
 
 from improv.errors import UsageError
 from improv.settings import Settings
@@ -192,9 +191,8 @@ def _taken(wanted: Any, value: Any) -> object:  # noqa: ANN401 - a type, and wha
     if origin in {Union, UnionType}:
         return None if value is None else _taken(next(part for part in args if part is not NoneType), value)
     if origin is Annotated:
-        low, high = _bounds(args)
         taken: Any = _taken(args[0], value)
-        if not low <= taken <= high:  # so that NaN is refused too
+        if not args[1].low <= taken <= args[1].high:  # so that NaN is refused too
             raise ValueError
         return taken
     if origin is tuple and isinstance(value, list | tuple):
@@ -219,12 +217,6 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key, it belongs under {homes[0]}" if homes else f"unknown key, known are {', '.join(known)}"
 
 
-def _bounds(annotations: tuple[Any, ...]) -> tuple[float, float]:
-    low: Any = next(mark.ge for mark in annotations if isinstance(mark, Ge | Interval))
-    high: Any = next(mark.le for mark in annotations if isinstance(mark, Le | Interval))
-    return low, high
-
-
 def _choices(wanted: object) -> tuple[object, ...]:
     if get_origin(wanted) is Literal:
         return get_args(wanted)
@@ -237,8 +229,7 @@ def _allowed(wanted: object) -> str:
     if origin in {Union, UnionType}:
         return ", or ".join("null" if part is NoneType else _allowed(part) for part in args)
     if origin is Annotated:
-        low, high = _bounds(args)
-        return f"{_allowed(args[0])} from {low} to {high}"
+        return f"{_allowed(args[0])} from {args[1].low} to {args[1].high}"
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in args)
     if origin is tuple:

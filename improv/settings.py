@@ -1,18 +1,25 @@
 """Every setting, typed, at its default. `config.py` reads and checks them; everybody else is handed these values.
 
-Standard library and `annotated_types` only: the ports process imports this module.
+Standard library only.
 """
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval, Le
 
-Channel = Annotated[int, Interval(ge=1, le=16)]
-Pitch = Annotated[int, Interval(ge=0, le=127)]
-Control = Annotated[int, Interval(ge=0, le=119)]
-Milliseconds = Annotated[float, Interval(ge=0, le=60_000)]
-Seconds = Annotated[float, Interval(ge=0, le=3600)]
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a number, both allowed."""
+
+    low: float
+    high: float
+
+
+Channel = Annotated[int, Between(1, 16)]
+Pitch = Annotated[int, Between(0, 127)]
+Control = Annotated[int, Between(0, 119)]
+Milliseconds = Annotated[float, Between(0, 60_000)]
+Seconds = Annotated[float, Between(0, 3600)]
 
 Backend = Literal["auto", "alsa", "jack", "coremidi", "winmm", "none"]
 
@@ -30,9 +37,9 @@ class Ports:
     output_channel: Channel = 1
     thru: bool = False
     echo_ms: Milliseconds = 30.0
-    program: Annotated[int, Interval(ge=1, le=128)] | None = None
-    bank: Annotated[int, Interval(ge=0, le=16_383)] | None = None
-    max_note_s: Annotated[float, Interval(ge=0.1, le=60)] = 11.0
+    program: Annotated[int, Between(1, 128)] | None = None
+    bank: Annotated[int, Between(0, 16_383)] | None = None
+    max_note_s: Annotated[float, Between(0.1, 60)] = 11.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +47,22 @@ class BargeIn:
     """What happens when the human plays into our answer."""
 
     cut: Literal["fade", "now"] = "fade"
-    fade_ms: Annotated[float, Interval(ge=0, le=2000)] = 150.0
-    ghost_velocity: Annotated[int, Interval(ge=0, le=127)] = 12
-    ghost_ms: Annotated[float, Interval(ge=0, le=1000)] = 60.0
+    fade_ms: Annotated[float, Between(0, 2000)] = 150.0
+    ghost_velocity: Annotated[int, Between(0, 127)] = 12
+    ghost_ms: Annotated[float, Between(0, 1000)] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
     """When a phrase has ended, and how long the answer is."""
 
-    silence_ms: Annotated[float, Interval(ge=100, le=10_000)] | None = None
-    silence_min_ms: Annotated[float, Interval(ge=100, le=10_000)] = 400.0
-    silence_max_ms: Annotated[float, Interval(ge=100, le=10_000)] = 1500.0
+    silence_ms: Annotated[float, Between(100, 10_000)] | None = None
+    silence_min_ms: Annotated[float, Between(100, 10_000)] = 400.0
+    silence_max_ms: Annotated[float, Between(100, 10_000)] = 1500.0
     end_control: Control | None = None
-    drone_s: Annotated[float, Interval(ge=0.5, le=60)] = 4.0
-    min_answer_s: Annotated[float, Interval(ge=0.5, le=60)] = 1.0
-    max_answer_s: Annotated[float, Interval(ge=0.5, le=60)] = 8.0
+    drone_s: Annotated[float, Between(0.5, 60)] = 4.0
+    min_answer_s: Annotated[float, Between(0.5, 60)] = 1.0
+    max_answer_s: Annotated[float, Between(0.5, 60)] = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +71,18 @@ class Model:
 
     name: str = "tutorial"
     engine: Literal["auto", "numpy"] = "auto"
-    seed: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
+    seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How notes are drawn from the model's distributions."""
 
-    temperature: Annotated[float, Interval(ge=0.05, le=4)] = 1.0
-    top_p: Annotated[float, Interval(ge=0.05, le=1)] = 0.95
+    temperature: Annotated[float, Between(0.05, 4)] = 1.0
+    top_p: Annotated[float, Between(0.05, 1)] = 0.95
     lowest: Pitch = 28
     highest: Pitch = 100
-    polyphony: Annotated[int, Interval(ge=1, le=32)] = 8
+    polyphony: Annotated[int, Between(1, 32)] = 8
 
 
 @dataclass(frozen=True, slots=True)
