@@ -1,0 +1,402 @@
+"""The brain: an asyncio daemon that wires the ports process, the musician and the journal together.
+
+Started by the supervisor as `python -m improv.daemon`: it imports, then reads its `Spec` (a line of base64 pickle) from
+standard input, so that the imports run while the configuration is still being checked. Then JSON lines: `{"do": "stop"}`
+comes in; `ready`, `beat` and `bye` go out. The end of standard input means that the supervisor has died.
+"""
+
+import asyncio
+import gc
+import json
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from improv import clock
+from improv.console import Console
+from improv.errors import ImprovError
+from improv.events import NoteOff, NoteOn, decode
+from improv.musician import Manner, Musician
+from improv.play.turns import Answer, lateness, timed
+from improv.ports.client import Link, connect
+from improv.ports.link import (
+    Accepted,
+    Flush,
+    FromPorts,
+    Heard,
+    Hello,
+    Plan,
+    PortState,
+    Refused,
+    Role,
+    Sent,
+    ToPorts,
+    Welcome,
+    Yielded,
+)
+from improv.predict.engine import Engine
+from improv.predict.numpy_engine import NumpyEngine
+from improv.predict.weights import find, load
+from improv.sessions.journal import Journal
+from improv.spec import Spec
+
+BEAT_S = 0.5
+# While a key is held the phrase is hardly over: think only once the player rests on it.
+HELD_PATIENCE_S = 0.25
+_REDIAL_S = 0.02
+_OFFS_WAIT_S = 0.5
+
+
+def load_engine(model: str) -> Engine:
+    """Return the engine that plays the weights of `model`, a name or a path. Raise ModelError if they do not fit."""
+    return NumpyEngine(load(find(model)))
+
+
+class PortsLink:
+    """The brain's line to the ports process: redials when it breaks, for as long as it is open.
+
+    `on_message` and `on_lost` are called on the event loop; a thread reads. `send` is for the loop only. What is sent
+    while the line is down is lost: it would be stale when the line is back.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[int], Link],
+        on_message: Callable[[FromPorts], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._dial = dial
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._connection: Link | None = None
+        self._closed = threading.Event()
+        self.last_seq = 0
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start to dial; messages arrive on `loop`."""
+        threading.Thread(target=self._read, args=(loop,), name="ports link", daemon=True).start()
+
+    def send(self, message: ToPorts) -> None:
+        """Send `message` if the line is up. Never raises."""
+        connection = self._connection
+        if connection is not None:
+            try:
+                connection.send(message)
+            except (OSError, ValueError):
+                self._connection = None
+
+    def close(self) -> None:
+        """Hang up. Idempotent."""
+        self._closed.set()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._closed.is_set():
+            try:
+                connection = self._dial(self.last_seq)
+            except (OSError, EOFError):
+                self._closed.wait(_REDIAL_S)
+                continue
+            self._connection = connection
+            self._pump(connection, loop)
+            self._connection = None
+            self._hand_over(loop, self._on_lost)
+
+    def _pump(self, connection: Link, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while True:
+                message = connection.recv()
+                if isinstance(message, Heard):
+                    self.last_seq = message.seq
+                self._hand_over(loop, self._on_message, message)
+        except (OSError, EOFError, TypeError, ValueError):
+            connection.close()
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:
+        try:
+            loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            self._closed.set()  # the loop has ended before us
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A plan that was sent, and what has become of it."""
+
+    plan: Plan
+    answer: Answer
+    shift: float
+    notes: int = 0
+    left: int = 0
+    first: float = 0.0
+
+
+class Brain:
+    """Hear, think, propose; keep the journal. Everything here runs on the event loop."""
+
+    def __init__(self, musician: Musician, link: PortsLink, journal: Journal, console: Console, channel: int) -> None:
+        self._musician = musician
+        self._link = link
+        self._journal = journal
+        self._console = console
+        self._channel = channel
+        self._basis = 0
+        self._turns: dict[int, _Turn] = {}
+        self._last_turn = 0
+        self._answered = 0
+        self._proposed: tuple[int, float | None] = (-1, None)
+        self._thinking: asyncio.Task[None] | None = None
+        self._sounding: set[bytes] = set()
+        self._is_degraded = False
+        self.silent = asyncio.Event()
+        self.silent.set()
+
+    def receive(self, message: FromPorts) -> None:
+        """Take one message of the ports process."""
+        match message:
+            case Heard(seq, at, port, data):
+                self._journal.write(message)
+                self._basis = seq
+                self._hear(at, port, data)
+            case Yielded(turn, _, at):
+                self._journal.write(message)
+                self._musician.settle(at)
+                self._close(turn, at, cut=True)
+            case Sent():
+                self._journal.write(message)
+                self._sent(message)
+            case Accepted(turn):
+                known = self._turns.get(turn)
+                if known is not None:
+                    self._journal.write_plan(known.plan, known.shift, known.answer)
+                self._journal.write(message)
+            case Refused(turn):
+                self._journal.write(message)
+                self._turns.pop(turn, None)
+            case PortState():
+                self._journal.write(message)
+                self._console.ports(message)
+            case Welcome():
+                return
+        self._think_again()
+
+    def restore(self, heard: list[Heard], last_turn: int) -> None:
+        """Hear again what was heard before a restart, and answer none of it."""
+        for event in heard:
+            self._basis = self._link.last_seq = event.seq
+            self._hear(event.at, event.port, event.data)
+        self._last_turn = last_turn
+        call = self._musician.call
+        self._answered = call.number if call else 0
+
+    def ports_lost(self) -> None:
+        """Let go of all held keys: the ports process has gone, and nobody will tell of their release."""
+        at = clock.now()
+        self._journal.write_released(at)
+        self._musician.release_all(at)
+        self._turns.clear()
+        self._sounding.clear()
+        self.silent.set()
+
+    def stop(self) -> None:
+        """Stop thinking and end what sounds."""
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._link.send(Flush())
+
+    def _hear(self, at: float, port: str, data: bytes) -> None:
+        event = decode(data)
+        if event is not None:
+            self._musician.feed(at, port, event)
+
+    def _think_again(self) -> None:
+        """Start on a new answer if the phrase or its end has changed since the last."""
+        call = self._musician.call
+        wanted = (self._musician.revision, self._musician.deadline)
+        if call is None or call.number == self._answered or wanted == self._proposed:
+            return
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._proposed = wanted
+        self._thinking = asyncio.create_task(self._think())
+
+    async def _think(self) -> None:
+        if self._musician.holding:
+            await asyncio.sleep(HELD_PATIENCE_S)
+        try:
+            for result in self._musician.thinking():
+                if result is None:
+                    await asyncio.sleep(0)
+                else:
+                    self._propose(result)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever the engine does, the jam goes on
+            if not self._is_degraded:
+                self._is_degraded = True
+                self._console.trouble(
+                    f"degraded: the model has failed, there are no answers; details in {keep_traceback(error)}"
+                )
+
+    def _propose(self, answer: Answer) -> None:
+        deadline = self._musician.deadline
+        if deadline is None or answer.number == self._answered:
+            return
+        shift = lateness(deadline, clock.now())
+        if shift is None:
+            return
+        self._last_turn += 1
+        plan = Plan(self._last_turn, self._basis, timed(answer, deadline + shift, self._channel))
+        self._turns[plan.turn] = _Turn(plan, answer, shift, left=len(plan.events))
+        for old in [turn for turn, known in self._turns.items() if not known.notes and turn < plan.turn - 4]:
+            del self._turns[old]
+        self._link.send(plan)
+
+    def _sent(self, sent: Sent) -> None:
+        event = decode(sent.data)
+        key = bytes((sent.data[0] & 0x0F, sent.data[1])) if len(sent.data) > 1 else b""
+        if isinstance(event, NoteOn):
+            self._sounding.add(key)
+            self.silent.clear()
+        elif isinstance(event, NoteOff):
+            self._sounding.discard(key)
+            if not self._sounding:
+                self.silent.set()
+        turn = self._turns.get(sent.turn)
+        if turn is None:
+            return
+        turn.left -= 1
+        if isinstance(event, NoteOn):
+            if not turn.notes:
+                self._began(turn, sent.due)
+            turn.notes += 1
+        if turn.left <= 0:
+            self._close(sent.turn, sent.due, cut=False)
+
+    def _began(self, turn: _Turn, at: float) -> None:
+        turn.first = at
+        self._answered = turn.answer.number
+        call = self._musician.call
+        if call is not None:
+            self._console.heard(len(call.velocities), call.length)
+
+    def _close(self, number: int, at: float, *, cut: bool) -> None:
+        turn = self._turns.pop(number, None)
+        if turn is not None and turn.notes:
+            self._console.answered(turn.notes, at - turn.first, cut=cut)
+
+
+def keep_traceback(error: BaseException) -> Path:
+    """Write the traceback of `error` to a file of its own, for us and not for the stage; return its path."""
+    with tempfile.NamedTemporaryFile("w", prefix="improv-", suffix=".log", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return Path(file.name)
+
+
+def _say(**fact: object) -> None:
+    """Write one JSON line to the supervisor."""
+    try:
+        sys.stdout.write(json.dumps(fact) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        return  # the supervisor has gone; the end of standard input says so too
+
+
+def _listen_to_supervisor(loop: asyncio.AbstractEventLoop, stop: Callable[[str], None]) -> None:
+    """Read orders until standard input ends. A thread of its own: pipes are not awaitable on every system."""
+
+    def read() -> None:
+        reason = "the supervisor has gone"
+        for line in sys.stdin.buffer:
+            if json.loads(line).get("do") == "stop":
+                reason = "stop"
+                break
+        try:
+            loop.call_soon_threadsafe(stop, reason)
+        except RuntimeError:
+            return  # already over
+
+    threading.Thread(target=read, name="supervisor", daemon=True).start()
+
+
+async def run(spec: Spec, engine: Engine) -> str:
+    """Jam until told to stop; return the reason."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[str] = loop.create_future()
+
+    def stop(reason: str) -> None:
+        if not stopped.done():
+            stopped.set_result(reason)
+
+    def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception") or RuntimeError(context["message"])
+        console.trouble(f"{type(error).__name__}: {error}; a mistake of ours, details in {keep_traceback(error)}")
+
+    console = Console(quiet=spec.quiet)
+    journal = Journal(spec.journal, on_trouble=console.trouble)
+    loop.set_exception_handler(report)
+    musician = Musician(engine, Manner.of(spec.settings), spec.seed)
+    brain: Brain | None = None
+    link = PortsLink(
+        lambda seq: connect(spec.address, spec.authkey, Hello(Role.BRAIN, "brain", seq)),
+        on_message=lambda message: brain.receive(message) if brain else None,
+        on_lost=lambda: brain.ports_lost() if brain else None,
+    )
+    brain = Brain(musician, link, journal, console, spec.settings.ports.output_channel - 1)
+    if spec.restore and spec.journal is not None:
+        brain.restore(*journal.heard_so_far())
+    else:
+        journal.write_session(spec.settings, engine.info, spec.seed)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop, "terminated"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells every process; the supervisor decides
+    _listen_to_supervisor(loop, stop)
+    link.open(loop)
+    gc.collect()
+    gc.freeze()
+    _say(event="ready", journal=str(spec.journal) if spec.journal else None)
+    console.ready(engine.info.name, spec.seed)
+    beats = loop.create_task(_beat())
+    reason = await stopped
+    beats.cancel()
+    brain.stop()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(brain.silent.wait(), _OFFS_WAIT_S)
+    link.close()
+    journal.close(reason)
+    return reason
+
+
+async def _beat() -> None:
+    while True:
+        _say(event="beat")
+        await asyncio.sleep(BEAT_S)
+
+
+def main() -> int:
+    """Run the brain as a child of the supervisor; return the exit code."""
+    line = sys.stdin.buffer.readline()
+    if not line.strip():
+        return 0  # discarded before the start
+    spec = Spec.from_line(line)
+    try:
+        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name)))
+    except ImprovError as error:
+        _say(event="bye", code=1, reason=str(error))
+        return 1
+    except Exception as error:  # noqa: BLE001 - the boundary: nobody on stage sees a traceback
+        _say(event="bye", code=1, reason=f"{type(error).__name__}: {error}; details in {keep_traceback(error)}")
+        return 1
+    _say(event="bye", code=0, reason=reason)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
