@@ -128,3 +128,18 @@ def test_a_model_is_found_by_name_or_by_file(file):
 def test_an_unknown_name_lists_the_models_there_are():
     with pytest.raises(ModelError, match=r"'tutorail', did you mean tutorial\? \(there are: .*tutorial"):
         find("tutorail")
+
+
+def test_the_card_beside_the_shipped_model_says_what_is_in_the_file():
+    file = find("tutorial")
+    card, text = load(file).card, file.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"`{card.command}`" in text
+    assert f"licence | {card.licence}" in text
+    assert f"of epoch {card.epochs} (lowest loss, {card.loss:.4f})" in text
+    assert f"date | {card.trained} |" in text
+    assert [figures.corpus for figures in card.held_out] == list(card.corpora)
+    for held in card.held_out:
+        row = f"| {held.corpus} | {held.windows:,} | {held.pitch:.3f} | {held.unigram:.3f} |"
+        assert row in text
+        # It listens.
+        assert held.pitch < held.unigram
