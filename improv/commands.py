@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,9 @@ from improv import config
 from improv.errors import ImprovError, PortError
 from improv.settings import Settings
 from improv.supervisor import Supervisor
+
+Dial = tuple[str, bytes]
+"""Where the ports process listens, and the key that it asks for."""
 
 app = typer.Typer(
     help="A musician that sits in: plug in a keyboard and play; improv listens, thinks ahead, and answers in time.",
@@ -83,8 +86,9 @@ def jam(
     settings = config.load(config_file, _given(overrides))
     journal = None
     if settings.session.record:
-        folder = Path(settings.session.folder).expanduser()
-        journal = folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}.jsonl"
+        from improv.sessions.journal import reserve
+
+        journal = reserve(Path(settings.session.folder).expanduser())
     raise typer.Exit(_play(ctx.obj, settings, journal, quiet=quiet))
 
 
@@ -92,8 +96,15 @@ def _given(overrides: dict[str, object]) -> dict[str, object]:
     return {option: value for option, value in overrides.items() if value is not None}
 
 
-def _play(supervisor: Supervisor, settings: Settings, journal: Path | None, *, quiet: bool) -> int:
-    """Run a jam until it ends; return the exit code."""
+def _play(
+    supervisor: Supervisor,
+    settings: Settings,
+    journal: Path | None,
+    *,
+    quiet: bool,
+    on_ready: Callable[[Dial], None] = lambda _dial: None,
+) -> int:
+    """Run a jam until it ends; return the exit code. `on_ready` must not block."""
     from improv.ports.spec import Spec as PortsSpec
     from improv.runtime import Runtime
     from improv.spec import Spec as BrainSpec
@@ -104,9 +115,15 @@ def _play(supervisor: Supervisor, settings: Settings, journal: Path | None, *, q
     with Runtime(_lock_key(settings)) as runtime:
         ports = PortsSpec.of(settings.ports, settings.barge_in, runtime.address, authkey, runtime.memory)
         brain = BrainSpec(settings, seed, runtime.address, authkey, journal, quiet=quiet)
+
+        def ports_line(_again: bool) -> bytes:
+            runtime.free_address()
+            return replace(ports, epoch=next(epochs)).to_line()
+
         return supervisor.run(
-            lambda _again: replace(ports, epoch=next(epochs)).to_line(),
+            ports_line,
             lambda again: replace(brain, restore=again).to_line(),
+            lambda: on_ready((runtime.address, authkey)),
         )
 
 
@@ -165,7 +182,8 @@ def doctor(
         if not finding.well and finding.remedy:
             print(f"    {finding.remedy}")
         well &= finding.well or not finding.needed
-    print("This machine can jam." if well else "A jam could not start here: see what is marked ✗.")
+    if not loopback:
+        print("This machine can jam." if well else "A jam could not start here: see what is marked ✗.")
     if not well:
         raise typer.Exit(1)
 

@@ -45,6 +45,11 @@ class Runtime:
         """Where the ports process listens (`multiprocessing.connection`)."""
         return rf"\\.\pipe\improv-{os.getpid()}" if sys.platform == "win32" else str(self.folder / "link")
 
+    def free_address(self) -> None:
+        """Remove the socket that a killed ports process has left."""
+        if sys.platform != "win32":
+            Path(self.address).unlink(missing_ok=True)
+
     @property
     def memory(self) -> str:
         """The file that outlives a ports process."""
