@@ -1,8 +1,8 @@
 """The brain: an asyncio daemon that wires the ports process, the musician and the journal together.
 
 Started by the supervisor as `python -m improv.daemon`: it imports, then reads its `Spec` (a line of base64 pickle) from
-standard input, so that the imports run while the configuration is still being checked. Then JSON lines: `{"do": "stop"}`
-comes in; `ready`, `beat` and `bye` go out. The end of standard input means that the supervisor has died.
+standard input, so that the imports run while the configuration is still being checked. Then JSON lines:
+`{"do": "stop"}` comes in; `ready`, `beat` and `bye` go out. The end of standard input is the supervisor's death.
 """
 
 import asyncio
@@ -391,8 +391,8 @@ def main() -> int:
     except ImprovError as error:
         _say(event="bye", code=1, reason=str(error))
         return 1
-    except Exception as error:  # noqa: BLE001 - the boundary: nobody on stage sees a traceback
-        _say(event="bye", code=1, reason=f"{type(error).__name__}: {error}; details in {keep_traceback(error)}")
+    except Exception as error:  # noqa: BLE001 - the boundary: no traceback on stage. Without a bye we are restarted
+        Console().trouble(f"{type(error).__name__}: {error}; a mistake of ours, details in {keep_traceback(error)}")
         return 1
     _say(event="bye", code=0, reason=reason)
     return 0
