@@ -125,7 +125,7 @@ class Gate:
     def play_until(self, end: float) -> list[Action]:
         """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next."""
         actions: list[Action] = []
-        while (due := self.next_due()) <= end:
+        while (due := self.next_due()) <= end and due < inf:
             actions += self.pop_due(due)
         return actions
 
