@@ -8,17 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
 
-from improv import config
-from improv.errors import ImprovError, PortError
+from improv import __version__, config
+from improv.errors import ImprovError, PortError, SessionError
 from improv.settings import Settings
 from improv.supervisor import Supervisor
-
-Dial = tuple[str, bytes]
-"""Where the ports process listens, and the key that it asks for."""
 
 app = typer.Typer(
     help="A musician that sits in: plug in a keyboard and play; improv listens, thinks ahead, and answers in time.",
@@ -51,9 +49,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what goes w
 def about(*, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """Say what can be said without a command."""
     if version:
-        from importlib.metadata import version as installed
-
-        print(f"improv {installed('improv')}")
+        print(f"improv {__version__}")
 
 
 @app.command()
@@ -84,12 +80,100 @@ def jam(
         "--no-record": False if no_record else record and True,
     }
     settings = config.load(config_file, _given(overrides))
-    journal = None
-    if settings.session.record:
-        from improv.sessions.journal import reserve
+    if not settings.session.record:
+        raise typer.Exit(_play(ctx.obj, settings, None, quiet=quiet, on_ready=lambda _address, _authkey: None))
+    from improv.console import Console
+    from improv.sessions.journal import reserve
 
-        journal = reserve(Path(settings.session.folder).expanduser())
-    raise typer.Exit(_play(ctx.obj, settings, journal, quiet=quiet))
+    folder = Path(settings.session.folder).expanduser()
+    journal = reserve(folder)
+
+    def on_ready(_address: str, _authkey: bytes) -> None:
+        Thread(target=_export_others, args=(folder, journal), name="export", daemon=True).start()
+
+    code = _play(ctx.obj, settings, journal, quiet=quiet, on_ready=on_ready)
+    Console(quiet=quiet).say(f"session: {_export(journal)}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE.mid", help="Who plays; else a recording of ours.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the session goes.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(min=1, metavar="N", help="How long the session is, about.")] = 60.0,
+    config_file: ConfigFile = None,
+    inputs: Inputs = None,
+    virtual: Virtual = None,
+    backend: Backend = "none",
+    model: Model = None,
+    engine: Engine = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer a recorded performance, in real time; no MIDI is needed (--backend to hear it through a port)."""
+    from improv.console import Console
+    from improv.demo import perform, rehearse
+    from improv.sessions.performance import DEMO
+    from improv.sessions.roll import draw
+
+    overrides: dict[str, object] = {
+        "--in": inputs or None,
+        "--virtual": virtual,
+        "--backend": backend,
+        "--model": model,
+        "--engine": engine,
+        "--seed": seed,
+    }
+    settings = config.load(config_file, _given(overrides))
+    part = rehearse(file or DEMO, seconds)
+    journal = _fresh(out, "session.jsonl", "session.mid", "roll.png")
+    supervisor: Supervisor = ctx.obj
+
+    def on_ready(address: str, authkey: bytes) -> None:
+        perform(part, address, authkey, supervisor.stop)
+
+    code = _play(supervisor, settings, journal, quiet=quiet, on_ready=on_ready)
+    console = Console(quiet=quiet)
+    kept = _export(journal)
+    console.say(f"session: {kept}")
+    if kept != journal:
+        draw(journal, out / "roll.png")
+        console.say(f"picture: {out / 'roll.png'}")
+    raise typer.Exit(code)
+
+
+def _export(journal: Path) -> Path:
+    """Write a journal's music beside it; return the MIDI file, or the journal where there is no music."""
+    from improv.sessions.export import export
+
+    try:
+        export(journal, journal.with_suffix(".mid"))
+    except SessionError:
+        return journal
+    return journal.with_suffix(".mid")
+
+
+def _export_others(folder: Path, journal: Path) -> None:
+    """Export the jams in `folder` that did not end well; not that of `journal`, which goes on."""
+    from improv.sessions.export import unexported
+
+    for path in unexported(folder):
+        if path != journal:
+            _export(path)
+
+
+def _fresh(folder: Path, *names: str) -> Path:
+    """Make `folder`, without the files of these names; return the path of the first. Raises ImprovError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ImprovError(f"{folder}: {error.strerror}") from error
+    return folder / names[0]
 
 
 def _given(overrides: dict[str, object]) -> dict[str, object]:
@@ -102,9 +186,12 @@ def _play(
     journal: Path | None,
     *,
     quiet: bool,
-    on_ready: Callable[[Dial], None] = lambda _dial: None,
+    on_ready: Callable[[str, bytes], None],
 ) -> int:
-    """Run a jam until it ends; return the exit code. `on_ready` must not block."""
+    """Run a jam until it ends; return the exit code.
+
+    `on_ready` is told where the ports process listens, and the key that it asks for; it must not block.
+    """
     from improv.ports.spec import Spec as PortsSpec
     from improv.runtime import Runtime
     from improv.spec import Spec as BrainSpec
@@ -123,7 +210,7 @@ def _play(
         return supervisor.run(
             ports_line,
             lambda again: replace(brain, restore=again).to_line(),
-            lambda: on_ready((runtime.address, authkey)),
+            lambda: on_ready(runtime.address, authkey),
         )
 
 
@@ -186,6 +273,35 @@ def doctor(
         print("This machine can jam." if well else "A jam could not start here: see what is marked ✗.")
     if not well:
         raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(metavar="SESSION.jsonl", help="The journal of a session.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write session.mid and roll.png here.")] = None,
+) -> None:
+    """Run a session again from its journal, and compare what is sent."""
+    from improv.predict.numpy_engine import NumpyEngine
+    from improv.predict.weights import find, load
+    from improv.sessions.export import export
+    from improv.sessions.journal import read
+    from improv.sessions.replay import replay as run_again
+    from improv.sessions.roll import draw
+
+    session = read(journal)
+    if session.damaged:
+        print(f"{journal}: {len(session.damaged)} damaged lines are left out", file=sys.stderr)
+    again = run_again(session, lambda opening: NumpyEngine(load(find(opening.settings.model.name))))
+    if out is not None:
+        midi = _fresh(out, "session.mid", "roll.png")
+        export(journal, midi)
+        draw(journal, out / "roll.png")
+    if again.recalled:
+        turns = ", ".join(map(str, again.recalled))
+        print(f"turns {turns}: the engine plays them otherwise here; replayed as they were recorded")
+    if not again.is_identical:
+        raise SessionError(f"{journal}: message {again.first_difference} of {len(again.recorded)} differs")
+    print(f"identical: {len(again.sent)} messages, and when they were due")
 
 
 @app.command()
