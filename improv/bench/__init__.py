@@ -1,0 +1,91 @@
+"""`improv bench`: every promised figure, measured on this machine next to the bare machine's own floor.
+
+Nothing here prints: `say` is told of the progress, `show` is given the table.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from improv.errors import ImprovError
+
+if TYPE_CHECKING:  # the processes that measure are in this package too, and have to stay bare
+    from rich.table import Table
+
+    from improv.bench.figures import Row
+
+__all__ = ["FULL", "Size", "measure", "run"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: rounds, times, seconds. The default takes about four minutes."""
+
+    engine_rounds: int = 6
+    starts: int = 10
+    idle_s: float = 10.0
+    lateness_rounds: int = 5
+    lateness_notes: int = 300
+    turns: int = 25
+    cuts: int = 300
+    wire_cuts: int = 200
+
+
+FULL = Size()
+
+
+def measure(say: Say, size: Size = FULL) -> "list[Row]":
+    """Return all rows. Whatever is started is ended, also when it is interrupted."""
+    from improv.bench import engine, jam, lateness, turns
+    from improv.bench.figures import not_run
+
+    parts: list[tuple[str, Callable[[], Iterable[Row]]]] = [
+        ("engine", lambda: engine.measure(size.engine_rounds, say)),
+        ("start", lambda: jam.start(size.starts, say)),
+        ("memory and idle", lambda: jam.at_rest(size.idle_s, say)),
+        (turns.FIRST, lambda: turns.first_notes(size.turns, say)),
+        (turns.PORTS, lambda: turns.cut_in_ports(size.cuts, say)),
+        (turns.WIRE, lambda: turns.cut_on_the_wire(size.wire_cuts, say)),
+        (lateness.WHAT, lambda: lateness.measure(size.lateness_rounds, size.lateness_notes, say)),
+    ]
+    rows: list[Row] = []
+    for what, part in parts:
+        try:
+            rows += part()
+        except (ImprovError, OSError) as error:
+            rows.append(not_run(what, str(error)))
+    return rows
+
+
+def run(
+    json_path: Path | None,
+    show: Callable[["Table"], None],
+    say: Say,
+    folder: Path | None = None,
+    count: int = 50,
+) -> int:
+    """Measure, show, and write `json_path` if there is one; return the exit code, 0: a missed figure is no error.
+
+    With `folder`, only how well `count` answers fit calls from its MIDI files. Raises ImprovError.
+    """
+    from improv.bench import calls
+    from improv.bench.figures import Verdict
+    from improv.bench.report import render, to_json
+
+    if json_path is not None:
+        _write(json_path, "")  # better to hear now than in minutes that it cannot be written
+    rows = measure(say) if folder is None else calls.measure(folder, count, say)
+    show(render(rows))
+    if json_path is not None:
+        _write(json_path, to_json(rows))
+    return 1 if all(row.verdict is Verdict.NOT_RUN for row in rows) else 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ImprovError(f"{path}: {error.strerror}") from error

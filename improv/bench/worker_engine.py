@@ -1,0 +1,77 @@
+"""Worker: the numpy engine, note by note, and the bare matrix product that it cannot do without."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from improv.bench.worker import Task, serve
+from improv.clock import now
+from improv.predict.encoding import COLUMNS, FloatArray
+from improv.predict.engine import Taste
+from improv.predict.numpy_engine import NumpyEngine
+from improv.predict.sampling import uniforms
+from improv.predict.weights import find, load
+
+WARM_UP = 30
+_UNIFORMS = 4096
+
+
+def heard(count: int) -> FloatArray:
+    """Return `count` notes of a plain melody."""
+    place = np.arange(count)
+    notes = np.empty((count, COLUMNS), np.float32)
+    notes[:, 0], notes[:, 1], notes[:, 2], notes[:, 3] = 60 + place * 5 % 12, 0.2, 0.18, 80
+    return notes
+
+
+def timed(call: Callable[[], object], count: int, period: float | None) -> list[float]:
+    """Return how long each of `count` calls takes (ms), back to back or one every `period` seconds."""
+    taken = []
+    start = now()
+    for place in range(count):
+        if period is not None:
+            time.sleep(max(0.0, start + place * period - now()))
+        before = now()
+        call()
+        taken.append((now() - before) * 1000)
+    return taken
+
+
+def note(*, carry: bool) -> Callable[[], object]:
+    """Return what draws one more note and takes it in, carried or from the whole window."""
+    engine = NumpyEngine(load(find("tutorial")), carry=carry)
+    draws = uniforms(1, 1, 0, _UNIFORMS)[:, None]
+    taste = Taste()
+    state = engine.prime(heard(engine.info.window))
+    place = 0
+
+    def play() -> None:
+        nonlocal state, place
+        place = (place + 1) % _UNIFORMS
+        state = engine.advance(state, engine.draw(state, draws[place], taste))
+
+    return play
+
+
+def product() -> Callable[[], object]:
+    """Return the product of state and recurrent weights alone: what numpy and the machine take at least."""
+    recurrent = load(find("tutorial")).tensors["lstm.recurrent"]
+    hidden = np.zeros((1, len(recurrent)), np.float32)
+    out = np.empty((1, recurrent.shape[1]), np.float32)
+    return lambda: np.dot(hidden, recurrent, out=out)
+
+
+def tasks() -> Mapping[str, Task]:
+    """Return what can be asked: each (count, period) -> list of ms."""
+    calls = {"step": note(carry=True), "window": note(carry=False), "bare": product()}
+    for call in calls.values():
+        timed(call, WARM_UP, None)
+    gc.collect()
+    gc.freeze()  # as the brain does
+    return {name: lambda count, period=None, call=call: timed(call, count, period) for name, call in calls.items()}
+
+
+if __name__ == "__main__":
+    serve(tasks)
