@@ -30,7 +30,7 @@ def rehearse(file: Path, seconds: float) -> Part:
     for call in played:
         if count < len(events):
             last, count = call, count + len(call.events)
-    return Part(events, min(last.length, LONGEST_ANSWER_S) + PATIENCE_S)
+    return Part(events, min(1.5 * last.length, LONGEST_ANSWER_S) + PATIENCE_S)
 
 
 def perform(part: Part, address: str, authkey: bytes, done: Callable[[], None]) -> None:

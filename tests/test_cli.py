@@ -1,31 +1,37 @@
-"""The command line as a person meets it: real processes, exit codes, what is said."""
+"""The command line as a person meets it: exit codes, and what is said."""
 
-import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from improv import cli
+from improv import __version__, cli
 
 ROOT = Path(__file__).parents[1]
 
 
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
 @pytest.fixture
-def improv(tmp_path):
+def improv(tmp_path, monkeypatch, capfd):
     """Return a function that runs `improv` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments):
-        return subprocess.run(
-            (sys.executable, "-m", "improv", *arguments),
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "100"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        monkeypatch.setattr("sys.argv", ["improv", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return Done(left.value.code or 0, *capfd.readouterr())
 
     return run
 
@@ -33,12 +39,12 @@ def improv(tmp_path):
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("jam", "--help"), ("demo", "-h"), ("train", "--help")])
 def test_help(improv, arguments):
     done = improv(*arguments)
-    assert done.returncode == 0
-    assert "Usage: improv" in done.stdout
+    assert done.code == 0
+    assert "Usage: improv" in done.out
 
 
 def test_every_command_of_the_readme_exists(improv):
-    help_text = improv("--help").stdout
+    help_text = improv("--help").out
     table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `improv")]
     assert len(table) == 7
     for line in table[1:]:
@@ -50,15 +56,15 @@ def test_every_command_of_the_readme_exists(improv):
 )
 def test_bad_usage_is_exit_code_2(improv, arguments):
     done = improv(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert "Traceback" not in done.err
 
 
 def test_bad_configuration_is_told_whole_before_anything_starts(improv, tmp_path):
     (tmp_path / "config.yaml").write_text("ports:\n  backend: jak\nturns:\n  silnce_ms: 3\n")
     done = improv("--seed", "-1")
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
+    assert done.code == 2
+    assert done.err.splitlines() == [
         "--seed: -1 is not a whole number from 0 to 4294967295, or null",
         'config.yaml:2: ports.backend: "jak" is not one of auto, alsa, jack, coremidi, winmm, none; did you mean jack?',
         "config.yaml:4: turns.silnce_ms: unknown key, did you mean silence_ms?",
@@ -67,27 +73,37 @@ def test_bad_configuration_is_told_whole_before_anything_starts(improv, tmp_path
 
 def test_a_missing_configuration_is_told(improv):
     done = improv("jam", "--config", "none.yaml")
-    assert (done.returncode, done.stderr) == (2, "none.yaml: cannot be read: No such file or directory\n")
+    assert (done.code, done.err) == (2, "none.yaml: cannot be read: No such file or directory\n")
 
 
 def test_a_model_that_does_not_exist_is_refused(improv):
     done = improv("jam", "--backend", "none", "--no-record", "--model", "tutorail")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("improv: no model named 'tutorail', did you mean tutorial?")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("improv: no model named 'tutorail', did you mean tutorial?")
 
 
-def test_a_mistake_of_ours_is_one_line_and_a_log(monkeypatch, capsys, tmp_path):
+def test_a_mistake_of_ours_is_one_line_and_a_log(improv, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["improv", "ports"])
     monkeypatch.setattr("improv.ports.midi.resolve", lambda _backend: 1 / 0)
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "improv: ZeroDivisionError: division by zero"
-    (log,) = tmp_path.iterdir()
-    assert said[1].endswith(str(log))
+    done = improv("ports")
+    first, second = done.err.splitlines()
+    assert (done.code, first) == (1, "improv: ZeroDivisionError: division by zero")
+    (log,) = tmp_path.glob("improv-*.log")
+    assert second.endswith(str(log))
     assert "Traceback" in log.read_text()
+
+
+def test_a_demo_of_what_is_no_music_is_refused(improv, tmp_path):
+    (tmp_path / "not.mid").write_text("no MIDI")
+    done = improv("demo", "not.mid")
+    assert (done.code, done.err[:16]) == (1, "improv: not.mid:")
+    assert not (tmp_path / "demo").exists()
+
+
+def test_it_is_a_module_and_a_command():
+    command = (sys.executable, "-m", "improv", "--version")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"improv {__version__}\n"
 
 
 def test_ci_runs_the_tests_by_the_command_of_the_readme():
