@@ -305,6 +305,25 @@ def replay(
 
 
 @app.command()
+def bench(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here too.")
+    ] = None,
+    calls: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Only how well answers fit calls from these MIDI files.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="With --calls: how many.")] = 50,
+) -> None:
+    """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
+    from rich.console import Console
+
+    from improv.bench import run
+
+    screen = Console(width=None if sys.stdout.isatty() else 120)
+    raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count))
+
+
+@app.command()
 def train(
     corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
     network: Annotated[str, typer.Option(metavar="NAME", help="tutorial.")],
