@@ -10,6 +10,8 @@ from enum import Enum, auto
 
 from improv.ports.memory import Connections
 
+SETTLED = 0.5  # seconds after which a peer that is there, and not connected any more, is not about to go
+
 
 class _Peer(Enum):
     CONNECTED = auto()
@@ -31,6 +33,7 @@ class Patchbay:
 
     def __init__(self, remembered: Connections) -> None:
         self._peers = {(ours, peer): _Peer.GONE for ours, peers in remembered.items() for peer in peers}
+        self._doubtful_since: dict[tuple[str, str], float] = {}
 
     def invite(self, ours: str, peer: str) -> None:
         """Connect `peer` as if it had been connected before."""
@@ -43,18 +46,20 @@ class Patchbay:
             connections.setdefault(ours, []).append(peer)
         return connections
 
-    def look(self, present: Iterable[str], connected: Mapping[str, Iterable[str]], departed: Iterable[str]) -> Changes:
+    def look(
+        self, now: float, present: Iterable[str], connected: Mapping[str, Iterable[str]], departed: Iterable[str]
+    ) -> Changes:
         """Compare with the server's view: ports there are, peers of each of our ports, clients gone since last time.
 
         `connect` is asked for again at every look until it is done: a new port may not take connections at once.
         """
         here, left = set(present), set(departed)
-        now = {(ours, peer): None for ours, peers in connected.items() for peer in peers}
+        pairs = {(ours, peer): None for ours, peers in connected.items() for peer in peers}
         connect, gained, lost = [], [], []
-        for pair in (*self._peers, *(pair for pair in now if pair not in self._peers)):
+        for pair in (*self._peers, *(pair for pair in pairs if pair not in self._peers)):
             before = self._peers.get(pair)
             peer = pair[1]
-            if pair in now:
+            if pair in pairs:
                 if before is not _Peer.CONNECTED:
                     gained.append(pair)
                 self._peers[pair] = _Peer.CONNECTED
@@ -68,6 +73,7 @@ class Patchbay:
                 connect.append(pair)
             elif before is _Peer.CONNECTED:
                 self._peers[pair] = _Peer.DOUBTFUL
-            else:
+                self._doubtful_since[pair] = now
+            elif now - self._doubtful_since[pair] >= SETTLED:
                 del self._peers[pair]
         return Changes(tuple(connect), tuple(gained), tuple(lost))

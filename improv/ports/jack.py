@@ -134,7 +134,7 @@ class JackSystem:
             ours: [port.name for port in self._watch.get_all_connections(ours)] for ours in (self._in, self._out)
         }
         remembered = self._patchbay.remembered()
-        changes = self._patchbay.look(present, connected, departed)
+        changes = self._patchbay.look(clock(), present, connected, departed)
         if self._patchbay.remembered() != remembered:
             self._memory.connections = self._patchbay.remembered()
         self._connected = tuple(peer for peers in connected.values() for peer in peers)

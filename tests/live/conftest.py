@@ -3,20 +3,19 @@
 Every fixture hands out a factory or an object with `close`, and leaves nothing running. Times are `improv.clock`'s.
 """
 
-import glob
+import contextlib
+import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-import uuid
 import wave
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jack
 import numpy as np
@@ -28,6 +27,7 @@ from improv.ports.link import Hello, Role
 from improv.ports.spec import Spec
 
 PATIENCE = 20.0  # seconds: how long a test waits for what must come; nothing is measured by it
+CLIENT = Path(__file__).with_name("client.py")
 SOUND_FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 
 jack.set_error_function(lambda _: None)
@@ -44,19 +44,44 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = PATIENC
     return value
 
 
+def _wait_or_kill(process: "subprocess.Popen[Any]", seconds: float = 1.0) -> None:
+    """Wait for a process that should end by itself, and do not wait long."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _take_free_name() -> tuple[str, IO[str]]:
+    """Return a server's name that no other test run on this machine uses, and the open file that reserves it."""
+    for number in range(6):
+        name = f"improv-test-{number}"
+        lock = (Path(tempfile.gettempdir()) / f"{name}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return name, lock
+    return pytest.fail("too many test runs at once for JACK")
+
+
 class JackServer:
     """A jackd of our own: dummy driver, 48 kHz. `name` is for JACK_DEFAULT_SERVER."""
 
     def __init__(self, frames: int = 64) -> None:
-        self.name = f"improv-{uuid.uuid4().hex[:8]}"
+        # JACK keeps eight names of servers that were killed, and then starts no more: so names are used again.
+        self.name, self._lock = _take_free_name()
         self.frames = frames
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         """Start, and wait until clients are served."""
+        command = f"jackd -n {self.name} -r -m -d dummy -r 48000 -p {self.frames}"
         self._process = subprocess.Popen(
-            ["jackd", "-n", self.name, "-r", "-m", "-d", "dummy", "-r", "48000", "-p", str(self.frames)],
+            command.split(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -70,18 +95,50 @@ class JackServer:
             self._process = None
 
     def close(self) -> None:
-        """Stop, and sweep what JACK leaves in shared memory."""
+        """Stop, and sweep what JACK leaves in shared memory. After a client was killed jackd may not stop by itself."""
         if self._process:
             self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        for file in glob.glob(f"/dev/shm/jack_*{self.name}_*"):
-            Path(file).unlink(missing_ok=True)
+            _wait_or_kill(self._process)
+        for file in Path("/dev/shm").glob(f"jack_*{self.name}_*"):  # noqa: S108  (where JACK keeps them)
+            file.unlink(missing_ok=True)
+        self._lock.close()
 
     def _answers(self) -> bool:
         return subprocess.run(["jack_lsp", "-s", self.name], capture_output=True, check=False).returncode == 0
+
+
+class Client:
+    """A running `client.py`, and a look at the graph that it is in."""
+
+    def __init__(self, server: JackServer, kind: str, name: str, *files: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, CLIENT, kind, server.name, name, *files],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        assert self.stdout.readline() == "ready\n", f"{name} cannot be a client of JACK"
+        self._graph: jack.Client | None = None
+        self._server = server
+
+    @property
+    def graph(self) -> jack.Client:
+        """A client without ports, to look at the server's graph and change it. Made anew with the server."""
+        if self._graph is None:
+            self._graph = jack.Client("test", servername=self._server.name, no_start_server=True)
+        return self._graph
+
+    def close(self) -> None:
+        """Leave the server."""
+        if self._graph:
+            self._graph.close(ignore_errors=True)
+        self.stdin.close()
+        _wait_or_kill(self.process)
+        self.stdout.close()
 
 
 class Player:
@@ -90,22 +147,21 @@ class Player:
     def __init__(self, server: JackServer, name: str = "player") -> None:
         self.name = name
         self.heard: list[tuple[float, bytes]] = []
-        self._to_play: deque[bytes] = deque()
-        self._client = jack.Client(name, servername=server.name, no_start_server=True, use_exact_name=True)
-        self._out = self._client.midi_outports.register("out")
-        self._in = self._client.midi_inports.register("in")
-        self._client.set_process_callback(self._process)
-        self._client.activate()
+        self._client = Client(server, "midi", name)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def connect(self, source: str, sink: str) -> None:
         """Connect two ports, once both are there."""
+        graph = self._client.graph
 
         def connected() -> bool:
-            if {source, sink} <= {port.name for port in self._client.get_ports()}:
-                if not any(port.name == sink for port in self._client.get_all_connections(source)):
-                    self._client.connect(source, sink)
-                return True
-            return False
+            if not {source, sink} <= {port.name for port in graph.get_ports()}:
+                return False
+            if sink not in self.connections(source):
+                with contextlib.suppress(jack.JackError):  # a client that is not active yet
+                    graph.connect(source, sink)
+            return sink in self.connections(source)
 
         wait_until(connected, f"{source} and {sink}")
 
@@ -117,18 +173,19 @@ class Player:
 
     def disconnect(self, source: str, sink: str) -> None:
         """Take a connection away, as the user of a patch bay does."""
-        self._client.disconnect(source, sink)
+        self._client.graph.disconnect(source, sink)
 
     def connections(self, port: str) -> list[str]:
         """Return the peers of any port, [] if it does not exist."""
-        if all(each.name != port for each in self._client.get_ports()):
+        if all(each.name != port for each in self._client.graph.get_ports()):
             return []
-        return [each.name for each in self._client.get_all_connections(port)]
+        return [each.name for each in self._client.graph.get_all_connections(port)]
 
     def play(self, *messages: bytes) -> float:
         """Play messages in the next period; return when they were handed over."""
         at = now()
-        self._to_play.extend(messages)
+        self._client.stdin.write(" ".join(message.hex() for message in messages) + "\n")
+        self._client.stdin.flush()
         return at
 
     def perform(self, events: Iterable[tuple[float, bytes]]) -> float:
@@ -145,17 +202,14 @@ class Player:
 
     def close(self) -> None:
         """Leave the server."""
-        self._client.set_process_callback  # noqa: B018  (kept alive until the client is closed)
-        self._client.deactivate(ignore_errors=True)
-        self._client.close(ignore_errors=True)
+        self._client.close()
+        self._reader.join(PATIENCE)
 
-    def _process(self, _frames: int) -> None:
-        at = now()
-        self._out.clear_buffer()
-        while self._to_play:
-            self._out.write_midi_event(0, self._to_play.popleft())
-        for _, data in self._in.incoming_midi_events():
-            self.heard.append((at, bytes(data)))
+    def _read(self) -> None:
+        with contextlib.suppress(ValueError):  # closed
+            for line in self._client.stdout:
+                at, data = line.split()
+                self.heard.append((float(at), bytes.fromhex(data)))
 
 
 class Synth:
@@ -171,26 +225,33 @@ class Synth:
         self._process = subprocess.Popen(
             command.split(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._blocks: list[bytes] = []
         self._folder = folder
-        self.start = 0.0  # when the recording begins
-        self._client = jack.Client("recorder", servername=server.name, no_start_server=True)
-        self._port = self._client.inports.register("in")
-        self._client.set_process_callback(self._process_audio)
-        self._client.activate()
+        self._file = folder / "sound"
+        self._period = np.dtype([("at", np.float64), ("samples", np.float32, server.frames)])
+        self._recorder = Client(server, "sound", "recorder", self._file)
         wait_until(self._plug_in, "fluidsynth")
         assert self._process.stdin
         self._process.stdin.write(f"prog 0 {program}\n".encode())
         self._process.stdin.flush()
 
+    @property
+    def start(self) -> float:
+        """When the recording began."""
+        return float(self._periods()["at"][0])
+
+    @property
+    def end(self) -> float:
+        """Up to when it has been recorded."""
+        return float(self._periods()["at"][-1])
+
     def samples(self) -> "np.ndarray[Any, np.dtype[np.int16]]":
-        """Return what has been recorded so far, 48,000 samples a second from `start` on."""
-        return np.rint(np.frombuffer(b"".join(self._blocks), np.float32) * 32767).astype(np.int16)
+        """Return what has been recorded so far, 48,000 samples a second (a busy server skips periods)."""
+        return _to_16_bits(self._periods()["samples"])
 
     def rms(self, begin: float, end: float) -> float:
         """Return the loudness between two times, in 16-bit steps."""
-        first, last = (max(0, round((at - self.start) * 48_000)) for at in (begin, end))
-        part = self.samples()[first:last].astype(float)
+        periods = self._periods()
+        part = _to_16_bits(periods["samples"][(periods["at"] >= begin) & (periods["at"] < end)]).astype(float)
         assert part.size, "nothing was recorded then"
         return float(np.sqrt(np.mean(part**2)))
 
@@ -204,21 +265,28 @@ class Synth:
 
     def close(self) -> None:
         """Stop recording and playing."""
-        self._client.deactivate(ignore_errors=True)
-        self._client.close(ignore_errors=True)
-        self._process.kill()
-        self._process.communicate()
+        self._recorder.close()
+        if self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(b"quit\n")
+                self._process.stdin.close()
+        _wait_or_kill(self._process)
 
     def _plug_in(self) -> bool:
-        if "synth:left" not in {port.name for port in self._client.get_ports()}:
+        graph = self._recorder.graph
+        if "synth:left" not in {port.name for port in graph.get_ports()}:
             return False
-        self._client.connect("synth:left", self._port)
-        return True
+        with contextlib.suppress(jack.JackError):
+            graph.connect("synth:left", "recorder:in")
+        return any(port.name == "recorder:in" for port in graph.get_all_connections("synth:left"))
 
-    def _process_audio(self, frames: int) -> None:
-        if not self.start:
-            self.start = now() - frames / 48_000
-        self._blocks.append(bytes(self._port.get_buffer()))
+    def _periods(self) -> "np.ndarray[Any, Any]":
+        data = self._file.read_bytes()
+        return np.frombuffer(data[: len(data) // self._period.itemsize * self._period.itemsize], self._period)
+
+
+def _to_16_bits(samples: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.int16]]":
+    return np.rint(samples.reshape(-1) * 32767).astype(np.int16)
 
 
 class PortsProcess:
@@ -284,12 +352,13 @@ class PortsProcess:
         """End it, whatever state it is in."""
         for link in self._links:
             link.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
+        if self.process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        _wait_or_kill(self.process)
+        self._reader.join(PATIENCE)
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -314,10 +383,6 @@ def closing() -> Iterator[Callable[[Any], Any]]:
 @pytest.fixture
 def jackd(closing: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> JackServer:
     """Return a private JACK server at 64 frames; programs started by the test find it, and no other."""
-    if not shutil.which("jackd"):
-        if os.environ.get("CI"):
-            pytest.fail("jackd is missing")
-        pytest.skip("jackd is missing")
     server: JackServer = closing(JackServer())
     monkeypatch.setenv("JACK_DEFAULT_SERVER", server.name)
     return server
@@ -338,10 +403,6 @@ def player(make_player: Callable[..., Player]) -> Player:
 @pytest.fixture
 def synth(jackd: JackServer, closing: Callable[[Any], Any], tmp_path: Path) -> Synth:
     """Return a recorded synthesizer with an organ sound."""
-    if not shutil.which("fluidsynth"):
-        if os.environ.get("CI"):
-            pytest.fail("fluidsynth is missing")
-        pytest.skip("fluidsynth is missing")
     synth: Synth = closing(Synth(jackd, tmp_path))
     return synth
 
@@ -350,11 +411,12 @@ def synth(jackd: JackServer, closing: Callable[[Any], Any], tmp_path: Path) -> S
 def start_ports(closing: Callable[[Any], Any], tmp_path: Path) -> Callable[..., PortsProcess]:
     """Return a function that starts ports processes on one memory file: `start_ports(backend="jack", ...)`.
 
-    Keywords are those of `Spec`. Each process has an address and an epoch of its own.
+    Keywords are those of `Spec`. Each process has an address and an epoch of its own; it is ready, or has said what
+    `wait_for` names, when the function returns.
     """
     epochs = iter(range(1, 1000))
 
-    def start(**values: Any) -> PortsProcess:
+    def start(wait_for: str = "ready", **values: Any) -> PortsProcess:
         epoch = next(epochs)
         spec = Spec(
             **{
@@ -367,7 +429,7 @@ def start_ports(closing: Callable[[Any], Any], tmp_path: Path) -> Callable[..., 
             | values
         )
         process: PortsProcess = closing(PortsProcess(spec))
-        process.wait_event("ready")
+        process.wait_event(wait_for)
         return process
 
     return start
