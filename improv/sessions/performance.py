@@ -15,8 +15,9 @@ from improv.ports.link import TimedBytes
 # The one that we bring along; NOTICE names it.
 DEMO = Path(__file__).parent.parent / "assets" / "demo.mid"
 
-# A pause is as long as the answer may be (as the call, up to the limit), and this much longer.
-PATIENCE_S = 1.5
+# A pause is as long as the answer aims to be (as the call, up to the limit), and this much longer: the silence that
+# tells the musician that it is its turn, and time for its last notes to end.
+PATIENCE_S = 2.5
 LONGEST_ANSWER_S = 8.0
 _DRUMS = 9
 _SHORTEST_NOTE_S = 0.01

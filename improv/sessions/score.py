@@ -4,7 +4,18 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from improv.errors import SessionError
-from improv.events import ControlChange, Note, NoteOff, NoteOn, ProgramChange, Realtime, SongPosition, decode
+from improv.events import (
+    SUSTAIN,
+    ControlChange,
+    Note,
+    NoteOff,
+    NoteOn,
+    ProgramChange,
+    Realtime,
+    SongPosition,
+    decode,
+    encode,
+)
 from improv.ports.link import Heard, Sent, TimedBytes
 from improv.sessions.journal import Session
 from improv.sessions.records import Released, Restarted
@@ -68,6 +79,7 @@ def score(session: Session) -> Score:
                 machine.end_all(at)
             case Restarted(at):
                 machine.end_all(at)
+    controllers += [(now, ours, data) for ours, data in _lifts(controllers)]
     human.end_all(now)
     machine.end_all(now)
     machine_notes = [played for played in machine.notes if played.turn]
@@ -117,6 +129,16 @@ class _Part:
         if key in self._open:
             onset, velocity, turn = self._open.pop(key)
             self.notes.append(Played(Note(key[2], velocity, onset, max(0.0, at - onset)), key[1], turn))
+
+
+def _lifts(controllers: list[tuple[float, bool, bytes]]) -> list[tuple[bool, bytes]]:
+    """Return what brings up the sustain pedals that are still down: everything is let go at the end."""
+    feet: dict[tuple[bool, int], int] = {}
+    for _, ours, data in controllers:
+        match decode(data):
+            case ControlChange(control, value, channel) if control == SUSTAIN:
+                feet[ours, channel] = value
+    return [(ours, encode(ControlChange(SUSTAIN, 0, channel))) for (ours, channel), value in feet.items() if value]
 
 
 def _is_ours(turn: int, data: bytes) -> bool:

@@ -80,6 +80,11 @@ def test_controllers_keep_their_time_and_the_clock_is_left_out():
     )
 
 
+def test_a_pedal_that_is_still_down_comes_up_with_the_last_event():
+    music = score(session(human(1, 60, 0.5), pedal(1.25, 127), human(2, 62, 1.0)))
+    assert music.controllers == ((1.25, encode(ControlChange(64, 127))), (3.0, encode(ControlChange(64, 0))))
+
+
 def test_a_session_in_which_nobody_played_has_no_score():
     state = PortState("none", (), ("", False))
     for silent in (session(), session(pedal(1, 127)), session([state], ordered=False)):
