@@ -37,6 +37,7 @@ from improv.ports.link import (
     Refused,
     Role,
     Sent,
+    Silenced,
     ToPorts,
     Welcome,
     Yielded,
@@ -178,6 +179,8 @@ class Brain:
                 known = self._turns.get(turn)
                 if known is not None:
                     self._journal.write_plan(known.plan, known.shift, known.answer)
+                self._journal.write(message)
+            case Silenced():
                 self._journal.write(message)
             case Refused(turn):
                 self._journal.write(message)

@@ -28,14 +28,14 @@ from improv.events import (
     encode,
 )
 from improv.play.schedule import PEDALS, Key, Schedule, Send
-from improv.ports.link import Accepted, Heard, Plan, Refused, Yielded
+from improv.ports.link import Accepted, Heard, Plan, Refused, Silenced, Silencing, Yielded
 
 if TYPE_CHECKING:  # at run time their checked types would cost the ports process 40 ms of imports
     from improv.settings import BargeIn, Ports
 
 BACKLOG = 4096
 
-Action = Send | Heard | Accepted | Refused | Yielded
+Action = Send | Heard | Accepted | Refused | Yielded | Silenced
 
 _PEDAL_DOWN = 64
 _BANK, _BANK_LOW = 0, 32
@@ -155,7 +155,7 @@ class Gate:
     def flush(self, now: float) -> list[Action]:
         """Drop what waits and end our sounding notes at once. The human's thru notes go on."""
         now, actions = self._reach(now)
-        return actions + self._cut(now, 0.0)
+        return [*actions, Silenced(now, Silencing.FLUSH), *self._cut(now, 0.0)]
 
     def port_lost(self, at: float, port: str) -> list[Action]:
         """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""
@@ -174,7 +174,7 @@ class Gate:
         now, actions = self._reach(now)
         self._owed += [send.data for send in self._schedule.release(now)]
         self._turn, self._is_open = None, False
-        return actions
+        return [*actions, Silenced(now, Silencing.OUTPUT_LOST)]
 
     def output_back(self, now: float) -> list[Action]:
         """Send what is owed, then our set-up: the MIDI output is there (again), or has a new listener."""
@@ -192,7 +192,7 @@ class Gate:
             silence.append(PitchBend(0, channel))
             silence += [ControlChange(c, 0, channel) for c in (ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS)]
             sends += [Send(0, now, encode(event)) for event in silence]
-        return actions + self._emit(sends)
+        return [*actions, Silenced(now, Silencing.PANIC), *self._emit(sends)]
 
     def _reach(self, at: float) -> tuple[float, list[Action]]:
         """Do what is due before something stamped `at`; nothing happens before what has happened."""

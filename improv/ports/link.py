@@ -117,6 +117,22 @@ class Yielded:
     at: float
 
 
+class Silencing(StrEnum):
+    """Why we stopped, other than for the player."""
+
+    FLUSH = "flush"
+    PANIC = "panic"
+    OUTPUT_LOST = "output lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """What waited was dropped and what sounded was ended (or is owed, the output being lost) at `at`."""
+
+    at: float
+    how: Silencing
+
+
 @dataclass(frozen=True, slots=True)
 class PortState:
     """How the MIDI ports are now; sent on every change. `connected`: peers of virtual ports, else the port itself."""
@@ -128,5 +144,5 @@ class PortState:
     message: str = ""
 
 
-FromPorts = Welcome | Heard | Sent | Accepted | Refused | Yielded | PortState
+FromPorts = Welcome | Heard | Sent | Accepted | Refused | Yielded | Silenced | PortState
 ToPorts = Hello | Plan | Flush | Panic | Play

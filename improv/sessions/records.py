@@ -10,7 +10,18 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from improv.errors import SessionError
-from improv.ports.link import Accepted, Heard, Plan, PortState, Refused, Sent, TimedBytes, Yielded
+from improv.ports.link import (
+    Accepted,
+    Heard,
+    Plan,
+    PortState,
+    Refused,
+    Sent,
+    Silenced,
+    Silencing,
+    TimedBytes,
+    Yielded,
+)
 from improv.settings import Settings
 
 VERSION = 1
@@ -80,7 +91,19 @@ class Ended:
 
 
 Record = (
-    Opening | Heard | Planned | Accepted | Refused | Yielded | Sent | PortState | Released | Restarted | Lost | Ended
+    Opening
+    | Heard
+    | Planned
+    | Accepted
+    | Refused
+    | Yielded
+    | Sent
+    | Silenced
+    | PortState
+    | Released
+    | Restarted
+    | Lost
+    | Ended
 )
 
 _KINDS: dict[str, type[Record]] = {
@@ -91,6 +114,7 @@ _KINDS: dict[str, type[Record]] = {
     "refused": Refused,
     "yield": Yielded,
     "out": Sent,
+    "silenced": Silenced,
     "ports": PortState,
     "released": Released,
     "brain": Restarted,
@@ -155,6 +179,7 @@ _COMPOUND: dict[str, Callable[[Any], object]] = {
     "output": _port,
     "connected": lambda value: tuple(map(str, value)),
     "settings": _settings,
+    "how": Silencing,
 }
 
 

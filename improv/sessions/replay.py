@@ -1,21 +1,22 @@
 """Run a session again from its journal: the same musician and the same gate, without a clock, a port or a thread."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import inf
 
-from improv.errors import ModelError, SessionError
+from improv.errors import ModelError
 from improv.events import decode
 from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
-from improv.ports.link import Accepted, Heard, Plan, Sent, TimedBytes, Yielded
+from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, Silencing, TimedBytes, Yielded
 from improv.predict.engine import Engine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
-from improv.sessions.records import Opening, Planned, Released
+from improv.sessions.records import Opening, Planned, Released, Restarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +60,64 @@ def engine_of(opening: Opening) -> Engine:
 
 class _Rerun:
     def __init__(self, session: Session, engine_of: Callable[[Opening], Engine]) -> None:
-        opening = session.opening
-        if opening is None:
-            raise SessionError(f"{session.path}: the first record is missing, so nobody knows how it was played")
+        opening = session.require_opening()
         settings = opening.settings
         self._session = session
+        self._policy = policy_of(settings.ports, settings.barge_in)
         self._channel = settings.ports.output_channel - 1
         self._musician = Musician(engine_of(opening), Manner.of(settings), opening.seed)
-        first = next(session.of(Heard), None)
-        self._gate = Gate(policy_of(settings.ports, settings.barge_in), seq=first.seq - 1 if first else 0)
+        self._gate = self._new_gate(next((heard.seq for heard in session.of(Heard)), 1) - 1)
         accepted = {record.turn for record in session.of(Accepted)}
         self._planned = {record.turn: record for record in session.of(Planned) if record.turn in accepted}
         self._plans: dict[int, Plan] = {}
         self._recalled: list[int] = []
+        self._last = -inf  # when the last message left, as recorded
 
     def run(self) -> Replay:
         sent: list[TimedBytes] = []
         for record in self._session.records:
             sent += ((send.due, send.data) for send in self._relive(record))
             self._think()
-        sent += ((send.due, send.data) for send in _sends(self._gate.play_until(float("inf"))))
+        sent += ((send.due, send.data) for send in _sends(self._gate.play_until(inf)))
         recorded = tuple((record.due, record.data) for record in self._session.of(Sent) if record.turn)
         return Replay(tuple(sent), recorded, tuple(self._recalled))
 
-    def _relive(self, record: object) -> Iterator[Send]:
+    def _relive(self, record: object) -> list[Send]:
         gate = self._gate
         match record:
             case Heard(_, at, port, data):
                 event = decode(data)
-                yield from _sends(gate.play_until(at) + gate.receive(at, port, data))
                 if event is not None:
                     self._musician.feed(at, port, event)
+                return _sends(gate.play_until(at) + gate.receive(at, port, data))
+            case Sent(_, due):
+                self._last = max(self._last, due)
             case Yielded(_, _, at):
                 self._musician.settle(at)
             case Accepted(turn, at) if turn in self._plans:
-                yield from _sends(gate.play_until(at) + gate.plan(at, self._plans[turn]))
+                return _sends(gate.play_until(at) + gate.plan(at, self._plans[turn]))
+            case Silenced(at, how):
+                silence = {
+                    Silencing.FLUSH: gate.flush,
+                    Silencing.PANIC: gate.panic,
+                    Silencing.OUTPUT_LOST: gate.output_lost,
+                }[how]
+                return _sends(gate.play_until(at) + silence(at))
             case Released(at):
                 self._musician.release_all(at)
-                yield from _sends(gate.play_until(at) + gate.output_lost(at))
+                return self._give_up()
+            case Restarted():
+                return self._give_up()
+        return []
+
+    def _give_up(self) -> list[Send]:
+        """Let what was under way end where the record ends: who would have told of the rest was dead."""
+        sends = _sends(self._gate.play_until(self._last))
+        self._gate = self._new_gate(self._gate.seq)
+        return sends
+
+    def _new_gate(self, seq: int) -> Gate:
+        return Gate(self._policy, seq=seq)
 
     def _think(self) -> None:
         """Write the answers to the window as it is now that were played, once each."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from improv.events import ControlChange, NoteOff, NoteOn, PitchBend, ProgramChange, Realtime, decode, encode
 from improv.play.gate import BACKLOG, Gate, Policy, policy_of
 from improv.play.schedule import LEDGER_SIZE, Ledger, Send
-from improv.ports.link import Accepted, Heard, Plan, Refused, Yielded
+from improv.ports.link import Accepted, Heard, Plan, Refused, Silenced, Silencing, Yielded
 from improv.settings import BargeIn, Ports
 
 
@@ -334,7 +334,7 @@ def test_what_is_owed_to_a_lost_output_is_sent_when_it_is_back():
     gate = Gate(Policy())
     gate.plan(0.1, answer())
     gate.pop_due(1.0)
-    assert gate.output_lost(1.2) == []
+    assert gate.output_lost(1.2) == [Silenced(1.2, Silencing.OUTPUT_LOST)]
     assert gate.pop_due(2.0) == []
     assert sent(gate.output_back(3.0)) == [(3.0, off(60))]
     assert gate.plan(3.1, answer(turn=2, start=4.0)) == [Accepted(2, 3.1)]

@@ -10,7 +10,7 @@ from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
-from improv.ports.link import Accepted, Heard, Plan, Sent, TimedBytes
+from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, TimedBytes
 from improv.predict.engine import Engine
 from improv.sessions.journal import Session
 from improv.sessions.records import Opening, Planned, Record
@@ -26,7 +26,7 @@ def opening() -> Opening:
     return Opening("0", "2026-01-01T00:00:00", 0.0, 1, "parrot", "0" * 64, SETTINGS)
 
 
-def jam(events: list[TimedBytes], engine: Engine) -> Session:
+def jam(events: list[TimedBytes], engine: Engine, silence: str | None = None) -> Session:
     """Play a jam as gate and brain do it live, on a clock of our own, and keep its journal."""
     gate = Gate(policy_of(SETTINGS.ports, SETTINGS.barge_in))
     musician = Musician(engine, Manner.of(SETTINGS), seed=1)
@@ -54,8 +54,21 @@ def jam(events: list[TimedBytes], engine: Engine) -> Session:
             if any(isinstance(action, Accepted) for action in taken):
                 records.append(Planned(turn, plan.basis, 0.0, answer.revision, answer.number, plan.events))
             keep(taken)
+    if silence:
+        # In the middle of the last answer.
+        at = gate.next_due() + 0.5
+        keep(gate.play_until(at))
+        keep(getattr(gate, silence)(at))
     keep(gate.play_until(1e6))
     return Session(Path("test.jsonl"), tuple(records))
+
+
+@pytest.mark.parametrize("how", ["flush", "panic", "output_lost"])
+def test_an_answer_that_was_silenced_is_silenced_again(how):
+    session = jam(performance(4), Parrot(), silence=how)
+    again = replay(session, lambda _: Parrot())
+    assert again.is_identical
+    assert any(isinstance(record, Silenced) for record in session.records)
 
 
 def performance(seed: int) -> list[TimedBytes]:
@@ -101,5 +114,5 @@ def test_a_journal_that_was_tampered_with_differs():
 
 
 def test_a_journal_without_its_opening_cannot_be_replayed():
-    with pytest.raises(SessionError, match="first record"):
+    with pytest.raises(SessionError, match="its beginning"):
         replay(Session(Path("x.jsonl"), (Heard(1, 0.0, "in", b"\x90\x3c\x40"),)), lambda _: Parrot())
