@@ -16,7 +16,7 @@ from improv.clock import now
 from improv.errors import ImprovError
 from improv.events import NoteOff, NoteOn, encode
 from improv.ports.client import Link
-from improv.ports.link import Flush, FromPorts, Heard, Plan, Play, Role, Sent, Yielded
+from improv.ports.link import Flush, FromPorts, Heard, Plan, Play, Refused, Role, Sent, Yielded
 from improv.settings import BargeIn, Ports, Settings, Turns
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _KEY_S = 0.08
 _ANSWER_S = 0.7
 _PATIENCE_S = 5.0
 _LOST_S = 1.0
+_AGAIN_S = 0.01
+_LOOK_S = 0.002
 _FRAMES = 64
 _BLOCK = 25
 # Of other notes as late as this (ms) a first note may be: less cannot be told apart.
@@ -60,6 +62,11 @@ class Log:
             return
 
 
+def is_on(sent: Sent) -> bool:
+    """Return whether this was a note-on."""
+    return sent.data[0] & 0xF0 == 0x90
+
+
 def first_notes(turns: int, say: Callable[[str], None]) -> Iterator[Row]:
     """Yield how late answers begin: a real brain, and a player in software who plays a call again and again."""
     settings = Settings(Ports(backend="none"), turns=Turns(silence_ms=SILENCE_S * 1000))
@@ -74,7 +81,7 @@ def first_notes(turns: int, say: Callable[[str], None]) -> Iterator[Row]:
             mark = len(heard.messages)
             deadline = _play_call(player) + SILENCE_S
             time.sleep(max(0.0, deadline + _ANSWER_S - now()))
-            notes = [sent for sent in heard.sent(mark) if sent.turn and sent.data[0] & 0xF0 == 0x90]
+            notes = [sent for sent in heard.sent(mark) if sent.turn and is_on(sent)]
             # The call plays into the answer before, whose last notes may come after the mark.
             notes = [sent for sent in notes if sent.due >= deadline]
             if notes:
@@ -116,15 +123,26 @@ class Chords:
 
     def sound(self) -> int:
         """Begin a chord; return the number of the log's next message, once all of it sounds."""
-        mark = len(self.log.messages)
-        at = now()
-        events = [(at, encode(NoteOn(pitch, 80))) for pitch in _CHORD]
-        events += [(at + 2, encode(NoteOff(pitch))) for pitch in _CHORD]
-        events += [(at + 3 + place, encode(NoteOn(pitch, 80))) for place, pitch in enumerate(_CHORD)]
-        basis = max((message.seq for message in self.log.messages if isinstance(message, Heard)), default=0)
-        self._link.send(Plan(next(self._turns), basis, tuple(events)))
-        wait_until(lambda: len(self.log.sent(mark)) >= len(_CHORD), "a chord", _PATIENCE_S)
-        return len(self.log.messages)
+        deadline = now() + _PATIENCE_S
+        while now() < deadline:
+            mark = len(self.log.messages)
+            turn = next(self._turns)
+            at = now()
+            events = [(at, encode(NoteOn(pitch, 80))) for pitch in _CHORD]
+            events += [(at + 2, encode(NoteOff(pitch))) for pitch in _CHORD]
+            events += [(at + 3 + place, encode(NoteOn(pitch, 80))) for place, pitch in enumerate(_CHORD)]
+            basis = max((message.seq for message in self.log.messages if isinstance(message, Heard)), default=0)
+            self._link.send(Plan(turn, basis, tuple(events)))
+            while not self._sounds(turn, mark) and Refused(turn) not in self.log.messages[mark:] and now() < deadline:
+                time.sleep(_LOOK_S)
+            if self._sounds(turn, mark):
+                return len(self.log.messages)
+            # We did not know yet what the player had done: the wire is faster than the link.
+            time.sleep(_AGAIN_S)
+        raise ImprovError("no chord can be begun")
+
+    def _sounds(self, turn: int, mark: int) -> bool:
+        return sum(sent.turn == turn and is_on(sent) for sent in self.log.sent(mark)) == len(_CHORD)
 
     def flush(self) -> None:
         """End the chord that nobody has cut."""
@@ -132,8 +150,12 @@ class Chords:
 
     def offs(self, mark: int) -> list[Sent]:
         """Return the note-offs from message `mark` on, once all have been sent."""
-        wait_until(lambda: len(self.log.sent(mark)) >= len(_CHORD), "the note-offs of a chord", _PATIENCE_S)
-        return self.log.sent(mark)
+
+        def found() -> list[Sent]:
+            return [sent for sent in self.log.sent(mark) if not is_on(sent)]
+
+        wait_until(lambda: len(found()) >= len(_CHORD), "the note-offs of a chord", _PATIENCE_S)
+        return found()
 
 
 def cut_in_ports(times: int, say: Callable[[str], None]) -> Iterator[Row]:
