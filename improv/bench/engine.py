@@ -33,7 +33,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
             spread(taken["step"]),
             spread(taken["bare"]),
             (Limit("p50", 0.1),),
-            "bare: one product of state and weights in numpy",
+            "bare: a step's arithmetic in numpy, with nothing around it",
         )
     )
     yield judged(
@@ -53,7 +53,7 @@ def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples
     """Measure everything in turn; return what is missing for TensorFlow."""
     lacks = ""
     for _ in range(rounds):
-        for name, count in (("step", 200), ("bare", 2000), ("window", 50)):
+        for name, count in (("step", 200), ("bare", 1000), ("window", 50)):
             taken.setdefault(name, []).extend(numpy.ask(name, count=count))
         for name, count in (("predict", 8), ("compiled", 50), ("unrolled", 50)):
             try:

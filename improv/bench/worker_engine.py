@@ -1,4 +1,4 @@
-"""Worker: the numpy engine, note by note, and the bare matrix product that it cannot do without."""
+"""Worker: the numpy engine, note by note, and the bare arithmetic that it cannot do without."""
 
 import gc
 import time
@@ -55,17 +55,32 @@ def note(*, carry: bool) -> Callable[[], object]:
     return play
 
 
-def product() -> Callable[[], object]:
-    """Return the product of state and recurrent weights alone: what numpy and the machine take at least."""
-    recurrent = load(find("tutorial")).tensors["lstm.recurrent"]
-    hidden = np.zeros((1, len(recurrent)), np.float32)
-    out = np.empty((1, recurrent.shape[1]), np.float32)
-    return lambda: np.dot(hidden, recurrent, out=out)
+def arithmetic() -> Callable[[], object]:
+    """Return a step's arithmetic with nothing around it: what numpy and the machine take at least."""
+    tensors = load(find("tutorial")).tensors
+    recurrent, bias, pitch = tensors["lstm.recurrent"], tensors["lstm.bias"], tensors["pitch.kernel"]
+    units = len(recurrent)
+    hidden, cell = np.zeros((2, 1, units), np.float32)
+    gates = np.empty((1, 4 * units), np.float32)
+    enter, forget, out, candidate = (gates[:, at * units : (at + 1) * units] for at in range(4))
+
+    def step() -> None:
+        np.dot(hidden, recurrent, out=gates)
+        np.add(gates, bias, out=gates)
+        np.tanh(gates, out=gates)
+        np.multiply(cell, forget, out=cell)
+        np.multiply(enter, candidate, out=enter)
+        np.add(cell, enter, out=cell)
+        np.tanh(cell, out=hidden)
+        np.multiply(hidden, out, out=hidden)
+        np.cumsum(np.exp(hidden @ pitch), axis=1)
+
+    return step
 
 
 def tasks() -> Mapping[str, Task]:
     """Return what can be asked: each (count, period) -> list of ms."""
-    calls = {"step": note(carry=True), "window": note(carry=False), "bare": product()}
+    calls = {"step": note(carry=True), "window": note(carry=False), "bare": arithmetic()}
     for call in calls.values():
         timed(call, WARM_UP, None)
     gc.collect()
