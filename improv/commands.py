@@ -79,7 +79,7 @@ def jam(
         "--record": record,
         "--no-record": False if no_record else record and True,
     }
-    settings = config.load(config_file, _given(overrides))
+    settings = _settings(config_file, overrides)
     if not settings.session.record:
         raise typer.Exit(_play(ctx.obj, settings, None, quiet=quiet, on_ready=lambda _address, _authkey: None))
     from improv.console import Console
@@ -127,7 +127,7 @@ def demo(
         "--engine": engine,
         "--seed": seed,
     }
-    settings = config.load(config_file, _given(overrides))
+    settings = _settings(config_file, overrides)
     part = rehearse(file or DEMO, seconds)
     journal = _fresh(out, "session.jsonl", "session.mid", "roll.png")
     supervisor: Supervisor = ctx.obj
@@ -174,6 +174,15 @@ def _fresh(folder: Path, *names: str) -> Path:
     except OSError as error:
         raise ImprovError(f"{folder}: {error.strerror}") from error
     return folder / names[0]
+
+
+def _settings(config_file: Path | None, overrides: dict[str, object]) -> Settings:
+    """Return the settings of a jam. Refuses a model that does not fit here, before a port opens."""
+    from improv.predict.weights import find, inspect
+
+    settings = config.load(config_file, _given(overrides))
+    inspect(find(settings.model.name))
+    return settings
 
 
 def _given(overrides: dict[str, object]) -> dict[str, object]:
@@ -281,17 +290,16 @@ def replay(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write session.mid and roll.png here.")] = None,
 ) -> None:
     """Run a session again from its journal, and compare what is sent."""
-    from improv.predict.numpy_engine import NumpyEngine
-    from improv.predict.weights import find, load
     from improv.sessions.export import export
     from improv.sessions.journal import read
+    from improv.sessions.replay import engine_of
     from improv.sessions.replay import replay as run_again
     from improv.sessions.roll import draw
 
     session = read(journal)
     if session.damaged:
         print(f"{journal}: {len(session.damaged)} damaged lines are left out", file=sys.stderr)
-    again = run_again(session, lambda opening: NumpyEngine(load(find(opening.settings.model.name))))
+    again = run_again(session, engine_of)
     if out is not None:
         midi = _fresh(out, "session.mid", "roll.png")
         export(journal, midi)

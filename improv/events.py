@@ -6,6 +6,7 @@ Pure and light: the ports process imports this module.
 
 from dataclasses import dataclass
 
+PITCHES = 128
 CLOCK, START, CONTINUE, STOP = 0xF8, 0xFA, 0xFB, 0xFC
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123

@@ -179,7 +179,6 @@ class Supervisor:
         self._say = say
         self._exit: int | None = None
         self._forced = False
-        self._ports_may_open = False
         self._ports_stopping = False
         self._deadline: float | None = None  # when the child that is being stopped gets killed
         self._on_ready: Callable[[], None] | None = None
@@ -201,7 +200,6 @@ class Supervisor:
     def run(self, ports: Spec, brain: Spec, on_ready: Callable[[], None] | None = None) -> int:
         """Run the jam until it ends; return the exit code. Main thread only.
 
-        The ports open only when the brain is ready, so that a model that does not fit is refused before.
         `on_ready` is called once, when both are ready; it must not block.
         """
         self._specs = {self._ports: ports, self._brain: brain}
@@ -210,7 +208,8 @@ class Supervisor:
             try:
                 if not self._brain.alive:
                     self.start_children()
-                self._brain.tell(brain(self._brain.served))
+                for child, spec in self._specs.items():
+                    child.tell(spec(child.served))
                 self._watch()
             finally:
                 self.discard()
@@ -245,9 +244,6 @@ class Supervisor:
 
     def _look_after(self, child: _Child, said: dict[str, object]) -> None:
         if said.get("event") == "ready":
-            self._ports_may_open = True  # the brain's word: nobody else is ready before
-            if self._ports.alive and not self._ports.told and not self._ports_stopping:
-                self._ports.tell(self._specs[self._ports](self._ports.served))
             if self._on_ready is not None and self._ports.ready and self._brain.ready:
                 on_ready, self._on_ready = self._on_ready, None
                 on_ready()
@@ -287,8 +283,7 @@ class Supervisor:
     def _succeed(self, child: _Child) -> None:
         """Start the successor of a child that died."""
         child.spawn()
-        if child is self._brain or self._ports_may_open:
-            child.tell(self._specs[child](child.served))
+        child.tell(self._specs[child](child.served))
 
     def _tick(self) -> None:
         for child in self._specs:

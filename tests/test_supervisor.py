@@ -158,14 +158,16 @@ def driver(log):
         process.wait()
 
 
-def test_the_ports_open_when_the_brain_is_ready_and_close_after_it(jam, log):
+def test_the_ports_close_after_the_brain(jam, log):
     def stop(jam):
         log.wait("ports", "ready")
+        log.wait("brain", "ready")
         jam.stop()
 
     assert jam(stop) == (0, [])
     order = [line for line in log.order() if not line.endswith("born")]
-    assert order == ["brain told", "brain ready", "ports told", "ports ready", "brain stop", "ports stop"]
+    assert sorted(order[:4]) == ["brain ready", "brain told", "ports ready", "ports told"]
+    assert order[4:] == ["brain stop", "ports stop"]
 
 
 def test_both_being_ready_is_told_once(log):
@@ -210,9 +212,8 @@ def test_a_server_that_was_lost_means_a_successor(jam, log):
     assert len(log.words("ports", "born")) == 2
 
 
-def test_a_brain_that_cannot_begin_ends_it_before_a_port_opens(jam, log):
+def test_a_brain_that_cannot_begin_ends_it(jam):
     assert jam(brain={"bye": 1, "reason": "no such model"}) == (1, ["no such model"])
-    assert not log.words("ports", "told")
 
 
 def test_ports_that_cannot_open_end_it(jam, log):
@@ -308,6 +309,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_brain_but_lets_the_ports_release(
 def test_the_death_of_the_supervisor_ends_the_children(driver, log):
     process = driver()
     log.wait("ports", "ready")
+    log.wait("brain", "ready")
     process.kill()
     assert gone(log.wait("ports", "orphaned")) or log.wait("brain", "orphaned")
     wait_for(lambda: all(gone(pid) for _name, _word, pid in log.words()))

@@ -7,7 +7,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 from improv.bench.worker import Task, serve
 from improv.bench.worker_engine import WARM_UP, heard, timed
-from improv.predict.encoding import PITCHES, tutorial_features
+from improv.events import PITCHES
+from improv.predict.encoding import tutorial_features
 from improv.predict.weights import find, load
 
 

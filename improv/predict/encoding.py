@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from improv.events import Note
+from improv.events import PITCHES, Note
 
 FloatArray = NDArray[np.float32]
 
 PITCH, STEP, DURATION, VELOCITY = range(4)
 COLUMNS = 4
-PITCHES = 128
 
 
 def notes_to_array(notes: Sequence[Note]) -> FloatArray:

@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from improv.predict.encoding import COLUMNS, DURATION, PITCH, PITCHES, STEP, VELOCITY, FloatArray, tutorial_features
+from improv.events import PITCHES
+from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.sampling import draw_pitch
 from improv.predict.weights import Weights

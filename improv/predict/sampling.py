@@ -4,7 +4,8 @@ import numpy as np
 from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
-from improv.predict.encoding import COLUMNS, PITCHES, FloatArray
+from improv.events import PITCHES
+from improv.predict.encoding import COLUMNS, FloatArray
 from improv.predict.engine import Taste
 
 Probabilities = NDArray[np.float64]

@@ -1,22 +1,25 @@
-"""Model files: a network's weights with what is known of their training, as `.safetensors`."""
+"""Model files: a network's weights with what is known of their training, as `.safetensors`.
 
-import hashlib
+Light until weights are loaded: the command line imports this module to refuse a file that does not fit.
+"""
+
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
+from typing import TYPE_CHECKING, Any
 
 from improv.errors import ModelError
-from improv.predict.encoding import PITCHES, FloatArray
+from improv.events import PITCHES
+
+if TYPE_CHECKING:
+    from improv.predict.encoding import FloatArray
 
 SUFFIX = ".safetensors"
 Shapes = dict[str, tuple[int, ...]]
+Layout = dict[str, tuple[str, tuple[int, ...]]]
+"""Type (as `.safetensors` has it) and shape of each tensor."""
 
 _KEY = "improv"
 _PACKAGE = Path(__file__).parents[1]
@@ -60,7 +63,7 @@ class Weights:
 
     name: str
     card: Card
-    tensors: Mapping[str, FloatArray] = field(repr=False)
+    tensors: Mapping[str, "FloatArray"] = field(repr=False)
     hash: str
 
 
@@ -98,24 +101,59 @@ def find(name: str) -> Path:
     raise ModelError(f"no model named {name!r}{hint} (there are: {', '.join(sorted(shipped)) or 'none'})")
 
 
+def inspect(path: Path) -> Card:
+    """Check all of a model file but its numbers, without loading them. Raises ModelError with the reason."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            length = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(length) if length < size else b"")
+        metadata = header.pop("__metadata__", {})
+        layout = {name: (str(each["dtype"]), tuple(map(int, each["shape"]))) for name, each in header.items()}
+        whole = 8 + length + max((each["data_offsets"][1] for each in header.values()), default=0)
+    except OSError as error:
+        raise ModelError(f"model {path}: cannot be read: {error.strerror}") from error
+    except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"model {path}: damaged, or no {SUFFIX} file") from error
+    if size != whole:
+        raise ModelError(f"model {path}: damaged: {size} bytes instead of {whole}")
+    card = _card(path, metadata)
+    _check(path, card, layout)
+    return card
+
+
 def load(path: Path) -> Weights:
     """Read and check a model file. Raises ModelError with the reason."""
+    import hashlib
+
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as load_tensors
+
+    card = inspect(path)
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
         tensors = load_tensors(data)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{path}: damaged, or no {SUFFIX} file: {error}") from error
-    card = _card(path, data)
-    _check(path, card, tensors)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"model {path}: damaged, or no {SUFFIX} file: {error}") from error
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ModelError(f"model {path}: {name} holds numbers that are not finite")
     return Weights(path.stem, card, tensors, hashlib.sha256(data).hexdigest())
 
 
-def save(path: Path, card: Card, tensors: Mapping[str, FloatArray]) -> None:
+def save(path: Path, card: Card, tensors: Mapping[str, "FloatArray"]) -> None:
     """Write a model file in one move: a reader finds the old one or the new one. Raises ModelError."""
-    _check(path, card, tensors)
+    import numpy as np
+    from safetensors.numpy import save as save_tensors
+
+    types = {"float32": "F32"}
+    _check(
+        path, card, {name: (types.get(str(each.dtype), str(each.dtype)), each.shape) for name, each in tensors.items()}
+    )
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ModelError(f"model {path}: {name} holds numbers that are not finite")
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     data = save_tensors(contiguous, metadata={_KEY: json.dumps(asdict(card), sort_keys=True)})
     draft = path.with_name(path.name + ".part")
@@ -124,35 +162,30 @@ def save(path: Path, card: Card, tensors: Mapping[str, FloatArray]) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror}") from error
+        raise ModelError(f"model {path}: cannot be written: {error.strerror}") from error
 
 
-def _card(path: Path, data: bytes) -> Card:
-    # The header has just been read as a whole, so it is sound: its length, then JSON.
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+def _card(path: Path, metadata: dict[str, str]) -> Card:
     try:
-        fields = json.loads(header["__metadata__"][_KEY])
+        fields = json.loads(metadata[_KEY])
         held_out = tuple(HeldOut(**figures) for figures in fields.pop("held_out"))
-        card = Card(**fields | {"corpora": tuple(fields["corpora"])}, held_out=held_out)
+        return Card(**fields | {"corpora": tuple(fields["corpora"])}, held_out=held_out)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: no model of improv: its description is missing or incomplete") from error
-    return card
+        raise ModelError(f"model {path}: not of improv: its description is missing or incomplete") from error
 
 
-def _check(path: Path, card: Card, tensors: Mapping[str, FloatArray]) -> None:
+def _check(path: Path, card: Card, layout: Layout) -> None:
     if str(card.network) not in NETWORKS:
-        raise ModelError(f"{path}: unknown network {card.network!r} (known: {', '.join(sorted(NETWORKS))})")
+        raise ModelError(f"model {path}: unknown network {card.network!r} (known: {', '.join(sorted(NETWORKS))})")
     if not (isinstance(card.window, int) and isinstance(card.units, int) and card.window > 0 and card.units > 0):
-        raise ModelError(f"{path}: window and units must be whole numbers above 0")
+        raise ModelError(f"model {path}: window and units must be whole numbers above 0")
     shapes = NETWORKS[card.network](card.units)
-    missing, extra = sorted(shapes.keys() - tensors.keys()), sorted(tensors.keys() - shapes.keys())
+    missing, extra = sorted(shapes.keys() - layout.keys()), sorted(layout.keys() - shapes.keys())
     if missing or extra:
-        raise ModelError(f"{path}: not a {card.network} network: lacks {missing}, has {extra} besides")
+        raise ModelError(f"model {path}: not a {card.network} network: lacks {missing}, has {extra} besides")
     for name, shape in shapes.items():
-        tensor = tensors[name]
-        if tensor.dtype != np.float32:
-            raise ModelError(f"{path}: {name} is {tensor.dtype}, must be float32")
-        if tensor.shape != shape:
-            raise ModelError(f"{path}: {name} has shape {tensor.shape}, must be {shape}")
-        if not np.isfinite(tensor).all():
-            raise ModelError(f"{path}: {name} holds numbers that are not finite")
+        kind, found = layout[name]
+        if kind != "F32":
+            raise ModelError(f"model {path}: {name} is {kind}, must be float32")
+        if found != shape:
+            raise ModelError(f"model {path}: {name} has shape {found}, must be {shape}")

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from improv.errors import CorpusError, ModelError, UsageError
-from improv.predict.encoding import PITCH, PITCHES, FloatArray
+from improv.events import PITCHES
+from improv.predict.encoding import PITCH, FloatArray
 from improv.predict.weights import Card, HeldOut, save
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
 from improv.train.dataset import Labels, Windows, windows

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from improv.predict.encoding import PITCHES, FloatArray
+from improv.events import PITCHES
+from improv.predict.encoding import FloatArray
 from improv.predict.weights import Weights
 
 WINDOW = 25

@@ -47,7 +47,8 @@ def listen(link, kind, **values):
 
 
 def long_note(pitch=60, turn=1, basis=0):
-    return Plan(turn, basis, ((now(), on(pitch)), (now() + 10.0, off(pitch))))
+    start = now() + 0.05
+    return Plan(turn, basis, ((start, on(pitch)), (start + 10.0, off(pitch))))
 
 
 def test_a_note_is_heard_and_an_answer_is_played_in_order(player, start_ports):

@@ -97,7 +97,7 @@ def test_a_wrong_shape_is_refused(file):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32])
 def test_a_wrong_type_is_refused(file, dtype):
-    with pytest.raises(ModelError, match=f"pitch.bias is {np.dtype(dtype)}, must be float32"):
+    with pytest.raises(ModelError, match=r"pitch\.bias is .*, must be float32"):
         load(rewritten(file, small() | {"pitch.bias": np.zeros(128, dtype)}, described()))
 
 
