@@ -14,15 +14,21 @@ _LONG_STEP_RANK = 0.8
 _STEPS_KEPT = 24
 _STEPS_NEEDED = 4
 _UNKNOWN_PACE_S = 0.8
+# A phrase may go on for an hour; the answer looks back on this many of its notes.
+_VELOCITIES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A phrase of the human. `start` (first onset) and `end` (last release or onset) in seconds."""
+    """A phrase of the human: `notes` of them, from `start` (first onset) to `end` (last release or onset), in seconds.
+
+    `velocities` are those of its last notes.
+    """
 
     number: int
     start: float
     end: float
+    notes: int
     velocities: tuple[int, ...]
 
     @property
@@ -60,7 +66,8 @@ class PhraseListener:
         self._start = 0.0
         self._last_onset = -inf
         self._last_release = -inf
-        self._velocities: list[int] = []
+        self._velocities: deque[int] = deque(maxlen=_VELOCITIES_KEPT)
+        self._notes = 0
         self._ended_at: float | None = None
 
     @property
@@ -97,7 +104,7 @@ class PhraseListener:
         end = max(self._last_release, self._last_onset)
         if self._held and deadline is not None:
             end = deadline
-        return Call(self._number, self._start, end, tuple(self._velocities))
+        return Call(self._number, self._start, end, self._notes, tuple(self._velocities))
 
     def feed(self, change: Change) -> None:
         """Take in an onset or a release. An onset at or after the deadline begins a new phrase."""
@@ -110,10 +117,16 @@ class PhraseListener:
                     self._steps.append(change.at - self._last_onset)
                 self._held.add(change.number)
                 self._velocities.append(change.velocity)
+                self._notes += 1
                 self._last_onset = max(self._last_onset, change.at)
-            case Release(number, at):
+            case Release(number, at) if number in self._held:
+                deadline = self.deadline
                 self._held.discard(number)
-                self._last_release = at
+                if deadline is not None and at >= deadline:
+                    # The phrase ended while this key was held: letting go of it does not open it again.
+                    self._ended_at = deadline
+                else:
+                    self._last_release = at
 
     def end(self, at: float) -> None:
         """End the phrase at `at` (seconds): the player said so with a pedal or a controller."""
@@ -124,6 +137,7 @@ class PhraseListener:
         self._number += 1
         self._start, self._last_onset = at, at
         self._velocities.clear()
+        self._notes = 0
         self._ended_at = None
         # What is still held is a drone or a lost note-off: it must not hold up this phrase too.
         self._held.clear()

@@ -92,7 +92,7 @@ class NoteTracker:
 
     def _settled(self, now: float) -> Iterator[Change]:
         for (_, _, pitch), note in self._held.items():
-            if not note.counts and now - note.at >= self._ghost_s:
+            if not note.counts and now >= note.at + self._ghost_s:
                 yield self._count(note, pitch)
 
     def _count(self, note: _Held, pitch: int) -> Onset:

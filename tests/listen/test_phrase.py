@@ -46,6 +46,22 @@ def test_a_lost_note_off_does_not_hold_up_the_next_phrase():
     assert listener.deadline == pytest.approx(7.2)
 
 
+def test_letting_go_of_a_drone_does_not_open_the_phrase_again():
+    listener = PhraseListener(Silence(fixed=0.7, drone=4.0))
+    listener.feed(Onset(1, 1.0, 60, 80))
+    listener.feed(Release(1, 6.0))
+    assert listener.deadline == 5.0
+    listener.feed(Onset(2, 6.2, 62, 80))
+    assert listener.call.number == 2
+
+
+def test_the_answer_looks_back_on_the_last_notes_of_a_phrase_that_goes_on_and_on():
+    listener = PhraseListener(Silence(fixed=0.7))
+    play(listener, *((n * 0.1, n * 0.1 + 0.05) for n in range(1000)))
+    assert listener.call.notes == 1000
+    assert len(listener.call.velocities) < 1000
+
+
 def test_a_note_before_the_deadline_goes_on_with_the_phrase_and_one_after_it_begins_another():
     listener = PhraseListener(Silence(fixed=0.7))
     play(listener, (1.0, 1.4), (2.0, 2.2))

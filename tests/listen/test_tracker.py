@@ -53,6 +53,14 @@ def test_a_soft_note_that_stays_is_an_onset_at_its_own_time():
     assert tracker.feed(1.2, "in", NoteOff(60)) == [Onset(1, 1.0, 60, 11), Release(1, 1.2)]
 
 
+def test_a_soft_note_counts_at_the_very_moment_the_gate_says_so():
+    for place in range(200):
+        onset = 1000.0 + place * 0.0137
+        tracker = NoteTracker(ghost_velocity=12, ghost_s=0.06)
+        tracker.feed(onset, "in", NoteOn(60, 11))
+        assert tracker.settle(onset + 0.06)
+
+
 def test_a_lost_port_releases_what_was_held():
     tracker = NoteTracker()
     tracker.feed(1.0, "in", NoteOn(60, 80))

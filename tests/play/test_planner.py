@@ -13,7 +13,7 @@ from tests.parrot import UP, Parrot
 
 def brief(heard: list[Note], length: float, polyphony: int = 8) -> Brief:
     velocities = tuple(note.velocity for note in heard)
-    call = Call(1, heard[0].onset, heard[-1].onset + heard[-1].duration, velocities)
+    call = Call(1, heard[0].onset, heard[-1].onset + heard[-1].duration, len(heard), velocities)
     return Brief(call, length, Taste(), polyphony, seed=7, revision=3)
 
 

@@ -6,7 +6,7 @@ from improv.play.turns import LEAD_S, STALE_S, Answer, AnswerLimits, lateness, t
 
 
 def call(length: float) -> Call:
-    return Call(1, 10.0, 10.0 + length, (80,))
+    return Call(1, 10.0, 10.0 + length, 1, (80,))
 
 
 @pytest.mark.parametrize(("length", "answered"), [(0.2, 1.0), (3.0, 3.0), (30.0, 8.0)])
