@@ -21,8 +21,8 @@ from typing import Any
 
 from improv import clock
 from improv.console import Console
-from improv.errors import ImprovError
-from improv.events import NoteOff, NoteOn, decode
+from improv.errors import ImprovError, PortError
+from improv.events import CLOCK, NoteOff, NoteOn, decode
 from improv.musician import Manner, Musician
 from improv.play.turns import Answer, lateness, timed
 from improv.ports.client import Link, connect
@@ -38,6 +38,7 @@ from improv.ports.link import (
     Role,
     Sent,
     Silenced,
+    Silencing,
     ToPorts,
     Welcome,
     Yielded,
@@ -46,13 +47,16 @@ from improv.predict.engine import Engine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Journal
+from improv.sessions.records import Released
 from improv.spec import Spec
 
 BEAT_S = 0.5
 # While a key is held the phrase is hardly over: think only once the player rests on it.
 HELD_PATIENCE_S = 0.25
+CLOCKS_A_BEAT = 24
 _REDIAL_S = 0.02
 _OFFS_WAIT_S = 0.5
+_NOTHING = (-1, None)
 
 
 def load_engine(model: str) -> Engine:
@@ -104,7 +108,7 @@ class PortsLink:
         while not self._closed.is_set():
             try:
                 connection = self._dial(self.last_seq)
-            except (OSError, EOFError):
+            except (OSError, EOFError, PortError):  # not there yet, or it died in the middle of our greeting
                 self._closed.wait(_REDIAL_S)
                 continue
             self._connection = connection
@@ -154,7 +158,10 @@ class Brain:
         self._turns: dict[int, _Turn] = {}
         self._last_turn = 0
         self._answered = 0
-        self._proposed: tuple[int, float | None] = (-1, None)
+        self._proposed: tuple[int, float | None] = _NOTHING
+        self._backlog = 0
+        self._ticks = 0
+        self._is_restored = False
         self._thinking: asyncio.Task[None] | None = None
         self._sounding: set[bytes] = set()
         self._is_degraded = False
@@ -163,43 +170,41 @@ class Brain:
 
     def receive(self, message: FromPorts) -> None:
         """Take one message of the ports process."""
+        self._record(message)
         match message:
-            case Heard(seq, at, port, data):
-                self._journal.write(message)
-                self._basis = seq
-                self._hear(at, port, data)
+            case Heard():
+                self._heard(message)
             case Yielded(turn, _, at):
-                self._journal.write(message)
                 self._musician.settle(at)
-                self._close(turn, at, cut=True)
+                if not self._close(turn, at, cut=True):
+                    self._proposed = _NOTHING  # it was dropped before it began: there may still be something to say
             case Sent():
-                self._journal.write(message)
                 self._sent(message)
-            case Accepted(turn):
-                known = self._turns.get(turn)
-                if known is not None:
-                    self._journal.write_plan(known.plan, known.shift, known.answer)
-                self._journal.write(message)
-            case Silenced():
-                self._journal.write(message)
+            case Silenced(at, how):
+                self._silenced(at, how)
             case Refused(turn):
-                self._journal.write(message)
-                self._turns.pop(turn, None)
+                refused = self._turns.pop(turn, None)
+                if refused is not None and refused.plan.basis != self._basis:
+                    self._proposed = _NOTHING
             case PortState():
-                self._journal.write(message)
                 self._console.ports(message)
-            case Welcome():
-                return
-        self._think_again()
+            case Welcome(_, seq):
+                self._backlog = seq
+        if self._basis >= self._backlog:
+            self._think_again()
 
-    def restore(self, heard: list[Heard], last_turn: int) -> None:
-        """Hear again what was heard before a restart, and answer none of it."""
-        for event in heard:
-            self._basis = self._link.last_seq = event.seq
-            self._hear(event.at, event.port, event.data)
+    def restore(self, records: list[Heard | Released], last_turn: int) -> None:
+        """Hear again what was heard before a restart; what has had its answer, or its moment, gets none."""
+        for record in records:
+            match record:
+                case Heard(seq, at, port, data):
+                    self._basis = self._link.last_seq = seq
+                    self._hear(at, port, data)
+                case Released(at):
+                    self._musician.release_all(at)
         self._last_turn = last_turn
-        call = self._musician.call
-        self._answered = call.number if call else 0
+        self._is_restored = True
+        self._leave_what_is_over()
 
     def ports_lost(self) -> None:
         """Let go of all held keys: the ports process has gone, and nobody will tell of their release."""
@@ -209,12 +214,46 @@ class Brain:
         self._turns.clear()
         self._sounding.clear()
         self.silent.set()
+        self._proposed = _NOTHING
 
     def stop(self) -> None:
         """Stop thinking and end what sounds."""
         if self._thinking is not None:
             self._thinking.cancel()
         self._link.send(Flush())
+
+    def _leave_what_is_over(self) -> None:
+        call, deadline = self._musician.call, self._musician.deadline
+        if call is not None and deadline is not None and deadline <= clock.now():
+            self._answered = call.number
+
+    def _record(self, message: FromPorts) -> None:
+        match message:
+            case Welcome():
+                return
+            case Heard(data=data) if data[0] == CLOCK:
+                # One a beat: all of them would be 30 MB an hour.
+                self._ticks += 1
+                if self._ticks % CLOCKS_A_BEAT != 1:
+                    return
+            case Accepted(turn) if turn in self._turns:
+                known = self._turns[turn]
+                self._journal.write_plan(known.plan, known.shift, known.answer)
+        self._journal.write(message)
+
+    def _heard(self, heard: Heard) -> None:
+        self._basis = heard.seq
+        self._hear(heard.at, heard.port, heard.data)
+        if self._is_restored and heard.seq >= self._backlog:
+            self._is_restored = False
+            self._leave_what_is_over()
+
+    def _silenced(self, at: float, how: Silencing) -> None:
+        for number in list(self._turns):
+            self._close(number, at, cut=True)
+        if how is Silencing.OUTPUT_LOST:
+            self._sounding.clear()
+            self.silent.set()
 
     def _hear(self, at: float, port: str, data: bytes) -> None:
         event = decode(data)
@@ -286,14 +325,19 @@ class Brain:
     def _began(self, turn: _Turn, at: float) -> None:
         turn.first = at
         self._answered = turn.answer.number
+        for number in [number for number in self._turns if number < turn.plan.turn]:
+            self._close(number, at, cut=False)
         call = self._musician.call
         if call is not None:
-            self._console.heard(len(call.velocities), call.length)
+            self._console.heard(call.notes, call.length)
 
-    def _close(self, number: int, at: float, *, cut: bool) -> None:
+    def _close(self, number: int, at: float, *, cut: bool) -> bool:
+        """Forget a turn; return whether any of it was heard."""
         turn = self._turns.pop(number, None)
-        if turn is not None and turn.notes:
-            self._console.answered(turn.notes, at - turn.first, cut=cut)
+        if turn is None or not turn.notes:
+            return False
+        self._console.answered(turn.notes, at - turn.first, cut=cut)
+        return True
 
 
 def keep_traceback(error: BaseException) -> Path:

@@ -129,6 +129,10 @@ class Gate:
             actions += self.pop_due(due)
         return actions
 
+    def skip_to(self, seq: int) -> None:
+        """Go on numbering after `seq`: for a replay of a record with gaps."""
+        self._seq = seq
+
     def receive(self, at: float, port: str, data: bytes) -> list[Action]:
         """Take in one MIDI message of the human, stamped `at`. Noise, SysEx, other channels and echoes are dropped."""
         at, actions = self._reach(at)

@@ -42,6 +42,9 @@ _WAITING = 20_000
 _BATCH = 512
 _MOST_A_SECOND = 1000
 
+# How the lines begin that a new brain needs.
+_NEEDED = tuple(b'{"type":"%s"' % kind for kind in (b"in", b"released", b"accepted", b"refused"))
+
 _Kind = TypeVar("_Kind", bound=Record)
 
 
@@ -161,20 +164,22 @@ class Journal:
         """Write down that the ports process was lost at `at` (seconds)."""
         self.write(Released(at))
 
-    def heard_so_far(self) -> tuple[list[Heard], int]:
-        """Return the human's events in the file and the last turn it names (0: none): what a new brain needs.
+    def heard_so_far(self) -> tuple[list[Heard | Released], int]:
+        """Return the human's events in the file, with the losses of all held keys between them, and the last turn.
+
+        It is what a new brain needs; turn 0: none.
 
         Quick: nothing else is decoded. What cannot be read is left out.
         """
-        heard: list[Heard] = []
+        heard: list[Heard | Released] = []
         last_turn = 0
         for line in _lines(self.path):
-            if line.startswith((b'{"type":"in"', b'{"type":"accepted"', b'{"type":"refused"')):
+            if line.startswith(_NEEDED):
                 try:
                     record = decode_record(line)
                 except SessionError:
                     continue
-                if isinstance(record, Heard):
+                if isinstance(record, Heard | Released):
                     heard.append(record)
                 elif isinstance(record, Accepted | Refused):
                     last_turn = max(last_turn, record.turn)

@@ -85,8 +85,9 @@ class _Rerun:
     def _relive(self, record: object) -> list[Send]:
         gate = self._gate
         match record:
-            case Heard(_, at, port, data):
+            case Heard(seq, at, port, data):
                 event = decode(data)
+                gate.skip_to(seq - 1)  # the journal keeps few of the clock's messages
                 if event is not None:
                     self._musician.feed(at, port, event)
                 return _sends(gate.play_until(at) + gate.receive(at, port, data))

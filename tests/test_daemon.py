@@ -1,0 +1,215 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from improv import clock
+from improv.console import Console
+from improv.daemon import CLOCKS_A_BEAT, Brain
+from improv.events import ControlChange, NoteOff, NoteOn, decode, encode
+from improv.listen.phrase import Silence
+from improv.musician import Manner, Musician
+from improv.ports.link import (
+    Accepted,
+    Flush,
+    Heard,
+    Plan,
+    Refused,
+    Sent,
+    Silenced,
+    Silencing,
+    ToPorts,
+    Welcome,
+    Yielded,
+)
+from improv.sessions.journal import Journal, read
+from tests.parrot import Parrot
+
+MANNER = Manner(silence=Silence(fixed=5.0))
+
+
+class RecordingLink:
+    """The brain's line, at whose end nobody is but us."""
+
+    def __init__(self) -> None:
+        self.sent: list[ToPorts] = []
+        self.last_seq = 0
+
+    def send(self, message: ToPorts) -> None:
+        self.sent.append(message)
+
+    @property
+    def plans(self) -> list[Plan]:
+        return [message for message in self.sent if isinstance(message, Plan)]
+
+
+@asynccontextmanager
+async def brain_with(path=None, engine=None, console=None):
+    journal = Journal(path, on_trouble=pytest.fail)
+    link = RecordingLink()
+    brain = Brain(
+        Musician(engine or Parrot(), MANNER, seed=1), link, journal, console or Console(quiet=True), channel=0
+    )
+    yield brain, link
+    journal.close("end")
+
+
+def phrase(start: float, *, seq: int = 1) -> list[Heard]:
+    """Return three notes and their releases, as the ports process tells them."""
+    events = []
+    for place, pitch in enumerate((60, 64, 67)):
+        events.append((start + place * 0.2, encode(NoteOn(pitch, 80))))
+        events.append((start + place * 0.2 + 0.1, encode(NoteOff(pitch))))
+    return [Heard(seq + place, at, "in", data) for place, (at, data) in enumerate(sorted(events))]
+
+
+async def thought() -> None:
+    """Let the brain think to the end."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def test_the_answer_is_planned_for_the_end_of_the_phrase():
+    async with brain_with() as (brain, link):
+        start = clock.now()
+        for heard in phrase(start):
+            brain.receive(heard)
+        await thought()
+        plan = link.plans[-1]
+        assert plan.basis == 6
+        assert plan.events[0][0] == pytest.approx(start + 0.5 + 5.0)
+        assert isinstance(decode(plan.events[0][1]), NoteOn)
+
+
+async def test_a_plan_that_was_dropped_before_it_began_is_made_again():
+    async with brain_with() as (brain, link):
+        start = clock.now()
+        for heard in phrase(start):
+            brain.receive(heard)
+        await thought()
+        count = len(link.plans)
+        brain.receive(Heard(7, start + 0.8, "in", encode(ControlChange(123, 0))))
+        brain.receive(Yielded(link.plans[-1].turn, 7, start + 0.8))
+        await thought()
+        assert len(link.plans) == count + 1
+        assert link.plans[-1].basis == 7
+
+
+async def test_a_plan_that_was_refused_for_its_basis_is_made_again_once_that_is_known():
+    async with brain_with() as (brain, link):
+        start = clock.now()
+        for heard in phrase(start):
+            brain.receive(heard)
+        await thought()
+        refused = link.plans[-1]
+        brain.receive(Heard(7, start + 0.8, "in", encode(ControlChange(7, 100))))
+        brain.receive(Refused(refused.turn))
+        await thought()
+        assert link.plans[-1].basis == 7
+        count = len(link.plans)
+        brain.receive(Refused(link.plans[-1].turn))
+        await thought()
+        assert len(link.plans) == count
+
+
+async def test_a_phrase_is_answered_once():
+    async with brain_with() as (brain, link):
+        start = clock.now()
+        for heard in phrase(start):
+            brain.receive(heard)
+        await thought()
+        plan = link.plans[-1]
+        brain.receive(Accepted(plan.turn, start + 0.6))
+        for due, data in plan.events:
+            brain.receive(Sent(plan.turn, due, due, data))
+        brain.receive(Heard(7, start + 1.0, "in", encode(NoteOff(60))))
+        await thought()
+        assert link.plans[-1] is plan
+
+
+async def test_when_ports_is_back_the_answer_that_was_lost_with_it_is_planned_again():
+    async with brain_with() as (brain, link):
+        for heard in phrase(clock.now()):
+            brain.receive(heard)
+        await thought()
+        count = len(link.plans)
+        brain.ports_lost()
+        brain.receive(Welcome(2, 6))
+        await thought()
+        assert len(link.plans) == count + 1
+
+
+async def test_a_new_brain_answers_the_phrase_it_was_born_into_and_none_that_is_over():
+    async with brain_with() as (brain, link):
+        brain.restore(phrase(clock.now() - 60.0), 3)
+        brain.receive(Welcome(1, 6))
+        await thought()
+        assert link.plans == []
+    async with brain_with() as (brain, link):
+        brain.restore(phrase(clock.now() - 0.5), 3)
+        brain.receive(Welcome(1, 6))
+        await thought()
+        assert [plan.turn for plan in link.plans] == [4]
+
+
+async def test_a_new_brain_without_a_journal_thinks_only_when_it_has_heard_all_it_missed():
+    async with brain_with() as (brain, link):
+        brain.restore([], 0)
+        brain.receive(Welcome(1, 6))
+        for heard in phrase(clock.now() - 0.5):
+            brain.receive(heard)
+        await thought()
+        assert [plan.basis for plan in link.plans] == [6]
+
+
+async def test_the_journal_keeps_one_clock_message_a_beat(tmp_path):
+    path = tmp_path / "jam.jsonl"
+    async with brain_with(path) as (brain, _):
+        for seq in range(1, 4 * CLOCKS_A_BEAT + 1):
+            brain.receive(Heard(seq, seq * 0.02, "in", b"\xf8"))
+    assert len(list(read(path).of(Heard))) == 4
+
+
+async def test_stopping_flushes_and_waits_for_what_sounds():
+    async with brain_with() as (brain, link):
+        brain.receive(Sent(1, 0.0, 0.0, encode(NoteOn(60, 80))))
+        assert not brain.silent.is_set()
+        brain.stop()
+        assert link.sent == [Flush()]
+        brain.receive(Sent(1, 0.1, 0.1, encode(NoteOff(60))))
+        assert brain.silent.is_set()
+
+
+async def test_when_the_output_is_lost_nothing_of_ours_sounds():
+    async with brain_with() as (brain, _):
+        brain.receive(Sent(1, 0.0, 0.0, encode(NoteOn(60, 80))))
+        brain.receive(Silenced(0.1, Silencing.OUTPUT_LOST))
+        assert brain.silent.is_set()
+
+
+class Failing(Parrot):
+    """An engine that cannot."""
+
+    def draw(self, state, uniforms, taste):
+        raise FloatingPointError("no")
+
+
+class Listening(Console):
+    """A console that keeps its troubles."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.troubles: list[str] = []
+
+    def trouble(self, text: str) -> None:
+        self.troubles.append(text)
+
+
+async def test_an_engine_that_fails_degrades_the_jam_and_does_not_end_it():
+    console = Listening()
+    async with brain_with(engine=Failing(), console=console) as (brain, link):
+        for heard in [*phrase(clock.now()), *phrase(clock.now() + 1.0, seq=7)]:
+            brain.receive(heard)
+            await thought()
+        assert link.plans == []
+    assert [text.split(":")[0] for text in console.troubles] == ["degraded"]
