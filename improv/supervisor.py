@@ -20,7 +20,8 @@ from time import perf_counter
 from types import FrameType
 
 TICK_S = 0.25
-SERVER_LOST = "server lost"
+# The exit code of a child whose successor may fare better: its MIDI server has gone (EX_TEMPFAIL of sysexits.h).
+TRY_AGAIN = 75
 
 # A child that has said nothing yet is still importing.
 _FIRST_WORD_TICKS = 80
@@ -91,8 +92,8 @@ class _Child:
 
     @property
     def left(self) -> bool:
-        """Whether it ended, or is about to, because it wanted to."""
-        return self.bye is not None and self.bye.get("reason") != SERVER_LOST
+        """Whether it ended, or is about to, because it wanted to or cannot do its work at all."""
+        return self.bye is not None and self.bye.get("code") != TRY_AGAIN
 
     def spawn(self) -> None:
         """Start the process; its words go to the inbox, from a thread of their own."""

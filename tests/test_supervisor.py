@@ -207,7 +207,7 @@ def test_a_server_that_was_lost_means_a_successor(jam, log):
         log.wait("ports", "ready")
         jam.stop()
 
-    lost = {"bye": 1, "reason": supervisor.SERVER_LOST}
+    lost = {"bye": supervisor.TRY_AGAIN, "reason": "server lost"}
     assert jam(meddle, ports=[lost, {}]) == (0, [])
     assert len(log.words("ports", "born")) == 2
 
