@@ -143,8 +143,10 @@ def main() -> NoReturn:
     """Run the process; its exit code is 0 after an order to stop, 1 when it cannot begin, 75 when a successor may."""
     supervisor = Supervisor()
     logging.basicConfig(stream=sys.stderr, format="ports: %(message)s", level=logging.WARNING)
-    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
-        signal.signal(number, signal.SIG_IGN)  # Ctrl-C and a closed terminal reach everybody; the supervisor decides
+    # Ctrl-C, Ctrl-Z and a closed terminal reach everybody: the supervisor decides, and nothing is left sounding.
+    for name in ("SIGINT", "SIGHUP", "SIGTSTP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_INTERVAL)
     warm_up()
     code, reason = 1, "the supervisor is gone"

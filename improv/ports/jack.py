@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,10 @@ except OSError as error:  # JACK-Client without JACK
 
 WAIT, WATCH, RETRY = 0.3, 1.0, 0.05  # seconds between looks: no server; all well; something to connect
 PATIENCE = 1.0  # seconds to wait for remembered peers before what is owed is sent anyway
-NAME_FREE = 2.0  # seconds that a dying predecessor may hold our names
+CURE = 0.05  # seconds for a message to reach our own input
+FAILURES = 20  # looks in a row that may fail
+SETTLE = 0.2  # seconds until a new connection surely passes everything on
+NAME_FREE = 2.0  # seconds that a jam before us, just ended, may hold our names
 
 _log = logging.getLogger(__name__)
 
@@ -58,15 +62,30 @@ class JackSystem:
         self._invited: dict[str, set[str]] = {self._in: set(), self._out: set()}
         self._connected: tuple[str, ...] = ()
         self._departed: deque[str] = deque()
+        self._is_first = spec.epoch == 1  # else the names can only be a predecessor's, and will be free
         self._names_taken_since: float | None = None
+        self._said: list[bytes] = []  # what a predecessor owed, sent at `_said_at`
+        self._said_at = 0.0
+        self._unplugged = False  # whether a player has gone, perhaps in the middle of a SysEx message
+        self._failures = 0
 
     def poll(self) -> tuple[PortState, float]:
         """See `midi.System`."""
-        if self._watch is None and not self._find_server():
-            return self._state("waiting for a JACK server"), WAIT
-        if self._midi_in is None and not self._open():
-            return self._state("waiting for the port names to be free"), RETRY
-        return self._state(""), RETRY if self._look() else WATCH
+        try:
+            if self._watch is None and not self._find_server():
+                return self._state("waiting for a JACK server"), WAIT
+            if self._midi_in is None and not self._open():
+                return self._state("waiting for the port names to be free"), RETRY
+            unsettled = self._look() | self._say_again()
+        except (jack.JackError, rtmidi.RtMidiError) as error:
+            # While a client leaves, the server's answers contradict each other. What does not pass, or hinders our
+            # opening, needs a fresh process; a server that dies is told to the watch's shutdown callback.
+            self._failures += 1
+            if self._midi_in is None or self._failures > FAILURES:
+                self._die(f"the JACK server fails: {error}")
+            return self._state(""), RETRY
+        self._failures = 0
+        return self._state(""), RETRY if unsettled else WATCH
 
     def silence(self) -> None:
         """See `midi.System`."""
@@ -107,7 +126,7 @@ class JackSystem:
         if any(port.name in self._wanted for port in self._watch.get_ports()):
             # A killed predecessor that the server has not buried yet; or another improv.
             self._names_taken_since = self._names_taken_since or clock()
-            if clock() - self._names_taken_since > NAME_FREE:
+            if self._is_first and clock() - self._names_taken_since > NAME_FREE:
                 raise PortError(f"another improv owns the JACK ports {self._in!r} and {self._out!r}")
             return False
         api = rtmidi.API_UNIX_JACK
@@ -117,8 +136,16 @@ class JackSystem:
         deadline = clock() + PATIENCE
         while self._look() and clock() < deadline:
             time.sleep(0.01)
+        self._said, self._said_at = self._memory.ledger.owed(), clock()
         self._loop.call(partial(self._loop.open_output, self._midi_out.send_message))
         return True
+
+    def _say_again(self) -> bool:
+        """Repeat what was owed, for the first period of a connection may lose it; say whether that is still to come."""
+        if self._said and clock() >= self._said_at + SETTLE:
+            self._loop.call(partial(self._loop.send_again, self._said))
+            self._said = []
+        return bool(self._said)
 
     def _look(self) -> bool:
         """Compare connections with what they were; say whether some are still to be made."""
@@ -130,9 +157,7 @@ class JackSystem:
             self._die("the server has thrown out our ports")
         self._invite(self._in, sources)
         self._invite(self._out, sinks)
-        connected = {
-            ours: [port.name for port in self._watch.get_all_connections(ours)] for ours in (self._in, self._out)
-        }
+        connected = {ours: self._peers(ours) for ours in (self._in, self._out)}
         remembered = self._patchbay.remembered()
         changes = self._patchbay.look(clock(), present, connected, departed)
         if self._patchbay.remembered() != remembered:
@@ -141,10 +166,37 @@ class JackSystem:
         for ours, peer in changes.connect:
             self._connect(ours, peer)
         if any(ours == self._in for ours, _ in changes.lost):
+            self._unplugged = True
             self._loop.call(partial(self._loop.lose_port, self._in_name))
         if any(ours == self._out for ours, _ in changes.gained):
             self._loop.call(self._loop.greet)
+        if self._unplugged and any(ours == self._in for ours, _ in changes.gained):
+            self._unplugged = False
+            self._end_sysex()
         return bool(changes.connect)
+
+    def _peers(self, ours: str) -> list[str]:
+        ports = (port.name for port in self._watch.get_all_connections(ours))
+        return [port for port in ports if not is_ours(port, self._name)]
+
+    def _end_sysex(self) -> None:
+        """Send our input the end of a SysEx message.
+
+        A player unplugged in the middle of one leaves python-rtmidi deaf: on JACK it passes nothing on until the end
+        has come. Nobody can see that from outside, so the end is sent when a player is connected after one has gone.
+        """
+        with closing(jack.Client(f"{self._in_name} cure", no_start_server=True)) as cure:
+            out = cure.midi_outports.register("out")
+
+            @cure.set_process_callback  # type: ignore[untyped-decorator]
+            def process(_frames: int) -> None:  # JACK's thread
+                out.clear_buffer()
+                out.write_midi_event(0, b"\xf7")
+
+            cure.activate()
+            cure.connect(out, self._in)
+            # Every period, for a while: the first ones may come before the connection is really there.
+            time.sleep(CURE)
 
     def _invite(self, ours: str, ports: Sequence[Any]) -> None:
         """Have ports that the settings name connected when they appear; not again while they stay."""

@@ -100,6 +100,11 @@ class Loop:
             self._send(data)
         self.greet()
 
+    def send_again(self, offs: list[bytes]) -> None:
+        """Repeat offs that may not have arrived. A repeated off hurts nobody, unless the note sounds again."""
+        sounding = self._memory.ledger.owed()
+        self._perform([Send(0, clock(), data) for data in offs if data not in sounding])
+
     def greet(self) -> None:
         """Send our set-up: somebody new listens."""
         if self._output:

@@ -158,10 +158,10 @@ class ListedSystem:
     def poll(self) -> tuple[PortState, float]:
         """See `System`."""
         try:
-            self._open()
+            trouble = self._open()
         except rtmidi.RtMidiError as error:
             return self._state(str(error)), POLL
-        return self._state(""), POLL
+        return self._state("; ".join(trouble)), POLL
 
     def silence(self) -> None:
         """See `System`."""
@@ -176,7 +176,8 @@ class ListedSystem:
             close_output(self._output[1])
         self._inputs, self._output = {}, None
 
-    def _open(self) -> None:
+    def _open(self) -> list[str]:
+        """Open what is there and wanted; return what went wrong, for one busy port must not keep us from the others."""
         if self._probe_in is None:
             self._probe_in = rtmidi.MidiIn(self._api, self._name)
             self._probe_out = rtmidi.MidiOut(self._api, self._name)
@@ -188,24 +189,29 @@ class ListedSystem:
             midi_out.open_virtual_port(f"{self._name} out")
             self._use(f"{self._name} out", midi_out)
         inputs, outputs = self._probe_in.get_ports(), self._probe_out.get_ports()
-        self._look_at_inputs(inputs)
-        self._look_at_output(outputs)
+        looks = [partial(self._look_at_input, wanted, inputs) for wanted in self._wanted]
+        trouble = []
+        for look in (*looks, partial(self._look_at_output, outputs)):
+            try:
+                look()
+            except rtmidi.RtMidiError as error:
+                trouble.append(str(error))
         self._seen, self._first = {*inputs, *outputs}, False
+        return trouble
 
-    def _look_at_inputs(self, names: Sequence[str]) -> None:
-        for wanted in self._wanted:
-            if wanted in self._inputs:
-                full, midi_in = self._inputs[wanted]
-                if full not in names:
-                    del self._inputs[wanted]
-                    close_input(midi_in)
-                    self._loop.call(partial(self._loop.lose_port, wanted))
-            taken = {full for full, _ in self._inputs.values()}
-            index = self._find(wanted, names, taken)
-            if wanted not in self._inputs and index is not None:
-                on_message = hand_over(self._loop.hear, wanted)
-                midi_in = open_input(self._api, self._name, wanted, on_message, index)
-                self._inputs[wanted] = (names[index], midi_in)
+    def _look_at_input(self, wanted: str, names: Sequence[str]) -> None:
+        if wanted in self._inputs:
+            full, midi_in = self._inputs[wanted]
+            if full not in names:
+                del self._inputs[wanted]
+                close_input(midi_in)
+                self._loop.call(partial(self._loop.lose_port, wanted))
+        taken = {full for full, _ in self._inputs.values()}
+        index = self._find(wanted, names, taken)
+        if wanted not in self._inputs and index is not None:
+            on_message = hand_over(self._loop.hear, wanted)
+            midi_in = open_input(self._api, self._name, wanted, on_message, index)
+            self._inputs[wanted] = (names[index], midi_in)
 
     def _look_at_output(self, names: Sequence[str]) -> None:
         if self._wanted_out is None:

@@ -83,7 +83,7 @@ class JackServer:
     def start(self) -> None:
         """Start, and wait until clients are served."""
         # A test run that is killed takes its server along: it would keep its name for ever.
-        command = f"setpriv --pdeathsig KILL jackd -n {self.name} -R -P 10 -m -d dummy -r 48000 -p {self.frames}"
+        command = f"setpriv --pdeathsig KILL jackd -n {self.name} -R -P 10 -m -t 50 -d dummy -r 48000 -p {self.frames}"
         self._process = subprocess.Popen(
             command.split(),
             stdout=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ from multiprocessing.connection import Client
 import pytest
 
 from improv.clock import now
+from improv.errors import PortError
 from improv.events import ControlChange, NoteOff, NoteOn, ProgramChange, encode
 from improv.play.gate import Policy
 from improv.ports.link import (
@@ -23,6 +24,8 @@ from improv.ports.link import (
     Welcome,
     Yielded,
 )
+from improv.ports.midi import ListedSystem, list_ports
+from improv.ports.spec import Spec
 from tests.live.conftest import PATIENCE, wait_until
 
 pytestmark = pytest.mark.live
@@ -270,15 +273,32 @@ def test_a_player_who_leaves_is_released_and_connected_again_on_return(make_play
     ports = start_ports()
     first = make_player().sit_in()
     brain = ports.call()
+    listen(brain, PortState, connected=("player:out", "player:in"))
     first.play(on(60))
     listen(brain, Heard)
-    listen(brain, PortState, connected=("player:out", "player:in"))
     first.close()
     assert listen(brain, Heard).data == off(60)
     listen(brain, PortState, connected=())
     second = make_player()
     wait_until(lambda: second.connections("improv in:midi") == ["player:out"], "our input connected")
     wait_until(lambda: second.connections("improv out:midi") == ["player:in"], "our output connected")
+    second.play(on(62))
+    assert listen(brain, Heard).data == on(62)
+
+
+def test_a_player_unplugged_in_the_middle_of_a_sysex_message_is_heard_on_return(make_player, start_ports):
+    ports = start_ports()
+    first = make_player().sit_in()
+    brain = ports.call()
+    first.play(on(60))
+    listen(brain, Heard)
+    first.play(b"\xf0\x01\x02")
+    first.play(off(60), on(61))  # swallowed
+    first.close()
+    assert listen(brain, Heard).data == off(60)
+    listen(brain, PortState, connected=())
+    second = make_player()
+    listen(brain, PortState, connected=("player:out", "player:in"))
     second.play(on(62))
     assert listen(brain, Heard).data == on(62)
 
@@ -313,8 +333,8 @@ def test_a_server_that_dies_is_waited_for(jackd, make_player, start_ports):
     ports.call().send(long_note())
     player.wait_for(on(60))
     jackd.kill()
-    assert ports.wait() == 1
-    assert ports.events[-1] == {"event": "bye", "code": 1, "reason": "server lost"}
+    assert ports.wait() == 75
+    assert ports.events[-1] == {"event": "bye", "code": 75, "reason": "server lost"}
     player.close()
     again = start_ports()
     assert again.events[0]["message"] == "waiting for a JACK server"
@@ -328,6 +348,85 @@ def test_a_server_that_dies_is_waited_for(jackd, make_player, start_ports):
 @pytest.mark.usefixtures("jackd")
 def test_a_second_improv_is_told_so(start_ports, tmp_path):
     start_ports()
-    second = start_ports(wait_for="bye", memory=str(tmp_path / "other"))
+    second = start_ports(wait_for="bye", memory=str(tmp_path / "other"), epoch=1)
     assert second.wait() == 1
     assert "another improv" in second.events[-1]["reason"]
+
+
+# ---- named ports of a listed system ------------------------------------------------------------------
+
+
+class Told:
+    """What a MIDI system tells the deadline loop, done at once."""
+
+    def __init__(self):
+        self.heard = []
+        self.done = []
+        self.output = None
+
+    def hear(self, _at, port, data):
+        self.heard.append((port, data))
+
+    def call(self, what):
+        what()
+
+    def open_output(self, output):
+        self.output = output
+
+    def close_output(self):
+        self.output = None
+
+    def lose_port(self, port):
+        self.done.append(port)
+
+
+def test_named_ports_are_opened_lost_and_opened_again(make_player, closing):
+    """The code for ALSA, CoreMIDI and WinMM, on the one list of ports that this machine has: JACK's."""
+    told = Told()
+    spec = Spec(address="", authkey=b"", memory="", inputs=("PLAY", "other"), output="player", name="improv")
+    system = closing(ListedSystem("jack", spec, told))
+    state, _ = system.poll()
+    assert state.message == "waiting for PLAY, other, player"
+    player = make_player()
+    for _ in range(2):  # a port must stand still
+        state, _ = system.poll()
+    assert (state.inputs, state.output) == ((("PLAY", True), ("other", False)), ("player", True))
+    assert state.connected == ("player:out", "player:in")
+    player.play(on(60))
+    wait_until(lambda: told.heard == [("PLAY", on(60))], "the note")
+    told.output(on(70))
+    player.wait_for(on(70))
+    player.close()
+    wait_until(lambda: system.poll()[0].message == "waiting for PLAY, other, player", "the loss")
+    assert told.done == ["PLAY"]
+    assert told.output is None
+    again = make_player()
+    wait_until(lambda: system.poll()[0].message == "waiting for other", "the return")
+    told.heard.clear()
+    again.play(on(62))
+    wait_until(lambda: told.heard == [("PLAY", on(62))], "the note")
+    system.silence()
+
+
+def test_virtual_ports_are_open_while_the_system_is(make_player, closing):
+    told = Told()
+    spec = Spec(address="", authkey=b"", memory="", name="improv")
+    system = closing(ListedSystem("jack", spec, told))
+    state, _ = system.poll()
+    assert (state.inputs, state.output) == ((("improv in", True),), ("improv out", True))
+    player = make_player()
+    ours = [port for port in list_ports("jack")[0] if port.startswith("improv")]
+    assert len(ours) == 1
+    player.connect(ours[0], "player:in")
+    told.output(on(60))
+    player.wait_for(on(60))
+
+
+def test_a_system_that_does_not_answer_is_waited_for(closing, monkeypatch):
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "improv-nowhere")
+    system = closing(ListedSystem("jack", Spec(address="", authkey=b"", memory=""), Told()))
+    state, _ = system.poll()
+    assert "JACK server not running" in state.message
+    assert state.output == ("improv out", False)
+    with pytest.raises(PortError, match="not running"):
+        list_ports("jack")
