@@ -86,6 +86,8 @@ class Program:
             return any(fits(line) for _, line in self.lines) or self.process.poll() is not None
 
         wait_until(said, what)
+        if self.process.poll() is not None:
+            self._reader.join(_STOP_S)  # it may have ended before its last words were read
         for at, line in self.lines:
             if fits(line):
                 return at
