@@ -281,7 +281,7 @@ def replay(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write session.mid and roll.png here.")] = None,
 ) -> None:
     """Run a session again from its journal, and compare what is sent."""
-    from improv.predict.numpy_engine import NumpyEngine
+    from improv.predict.engines import engine_of
     from improv.predict.weights import find, load
     from improv.sessions.export import export
     from improv.sessions.journal import read
@@ -291,7 +291,7 @@ def replay(
     session = read(journal)
     if session.damaged:
         print(f"{journal}: {len(session.damaged)} damaged lines are left out", file=sys.stderr)
-    again = run_again(session, lambda opening: NumpyEngine(load(find(opening.settings.model.name))))
+    again = run_again(session, lambda opening: engine_of(load(find(opening.settings.model.name))))
     if out is not None:
         midi = _fresh(out, "session.mid", "roll.png")
         export(journal, midi)

@@ -20,13 +20,12 @@ def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray
     return Generator(stream).random((count, COLUMNS), dtype=np.float32)
 
 
-def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
-    """Return what is drawn from, (batch, 128): nothing outside the register, nothing beyond `top_p`.
+def likely(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return what is drawn from, (batch, n): nothing beyond `top_p`.
 
-    The temperature comes first, so that `top_p` cuts what is really left. Equally likely pitches stay or go together.
+    The temperature comes first, so that `top_p` cuts what is really left. What is equally likely stays or goes together.
     """
-    register = slice(taste.lowest, taste.highest + 1)
-    allowed = logits[:, register].astype(np.float64)
+    allowed = logits.astype(np.float64)
     allowed /= taste.temperature
     allowed -= allowed.max(axis=1, keepdims=True)
     np.exp(allowed, out=allowed)
@@ -37,8 +36,14 @@ def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
         least = np.where(before < taste.top_p, likeliest, 1).min(axis=1, keepdims=True)
         allowed[allowed < least] = 0
         allowed /= allowed.sum(axis=1, keepdims=True)
+    return allowed
+
+
+def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return what is drawn from, (batch, 128): nothing outside the register, nothing beyond `top_p`."""
+    register = slice(taste.lowest, taste.highest + 1)
     probabilities = np.zeros((len(logits), PITCHES))
-    probabilities[:, register] = allowed
+    probabilities[:, register] = likely(logits[:, register], taste)
     return probabilities
 
 
@@ -52,3 +57,16 @@ def draw_index(probabilities: Probabilities, uniform: FloatArray) -> NDArray[np.
 def draw_pitch(logits: FloatArray, uniform: FloatArray, taste: Taste) -> NDArray[np.int64]:
     """Return a pitch for each row of `logits` (batch, 128)."""
     return draw_index(pitch_probabilities(logits, taste), uniform)
+
+
+def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return an index for each row as `draw_index` does, and how far into its interval the number fell, in [0, 1).
+
+    That rest is uniform again: it says where in a bin a time or a velocity lies.
+    """
+    index = draw_index(probabilities, uniform)
+    rows = np.arange(len(index))
+    ends = np.cumsum(probabilities, axis=1)
+    own = probabilities[rows, index]
+    share = (uniform * ends[:, -1] - (ends[rows, index] - own)) / own
+    return index, np.clip(share, 0, np.nextafter(1, 0))

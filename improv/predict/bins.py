@@ -1,0 +1,54 @@
+"""The steps on which times and velocities lie for a network that gives each of them a distribution.
+
+Times lie on cells of 10 ms: a bin is a whole number of them, one at first and about 8 % of its time later, up to 8 s;
+what is longer is in the last bin. A network is trained on these very bins: other bins are another network.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from improv.predict.encoding import DURATION, PITCH, STEP, VELOCITY, FloatArray
+
+IntArray = NDArray[np.int32]
+
+CELL_S = 0.01
+_LONGEST_CELLS = 800
+_GROWTH = 0.08
+
+
+def _bounds() -> list[int]:
+    bounds = [0]
+    while bounds[-1] < _LONGEST_CELLS:
+        bounds.append(min(_LONGEST_CELLS, bounds[-1] + max(1, round(_GROWTH * bounds[-1]))))
+    return bounds
+
+
+# The bins of a time: bin i goes from EDGES_S[i] to EDGES_S[i + 1] and holds CELLS[i] cells.
+EDGES_S = np.array(_bounds(), np.float64) * CELL_S
+CELLS = np.diff(_bounds())
+TIMES = len(CELLS)
+
+VELOCITY_WIDTH = 4
+VELOCITIES = 128 // VELOCITY_WIDTH
+# A file without dynamics says nothing of them: a velocity beside the bins.
+NO_VELOCITY = VELOCITIES
+
+# The columns of a note in bins, in the order in which its parts are drawn.
+STEP_BIN, PITCH_BIN, VELOCITY_BIN, DURATION_BIN = range(4)
+
+
+def time_bins(seconds: FloatArray) -> IntArray:
+    """Return the bins of times in seconds; what is beyond the ends is in the first or the last."""
+    # The tick: 10 ms of a MIDI file are not always quite 10 ms, and belong in the bin that begins there.
+    return np.clip(np.searchsorted(EDGES_S, seconds + 1e-5, "right") - 1, 0, TIMES - 1).astype(np.int32)
+
+
+def binned(notes: FloatArray) -> IntArray:
+    """Return `notes` (…, 4) as bins (…, 4): step, pitch, velocity, duration. A velocity of 0 is one not known."""
+    bins = np.empty(notes.shape, np.int32)
+    bins[..., STEP_BIN] = time_bins(notes[..., STEP])
+    bins[..., PITCH_BIN] = np.clip(notes[..., PITCH], 0, 127)
+    velocity = notes[..., VELOCITY]
+    bins[..., VELOCITY_BIN] = np.where(velocity > 0, np.clip(velocity, 1, 127) // VELOCITY_WIDTH, NO_VELOCITY)
+    bins[..., DURATION_BIN] = time_bins(notes[..., DURATION])
+    return bins
