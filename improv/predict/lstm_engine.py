@@ -95,7 +95,7 @@ class LstmEngine:
         notes[:, PITCH] = bins[:, PITCH_BIN]
         logits = self.velocity_logits(known, bins)
         bins[:, VELOCITY_BIN], share = draw_place(likely(logits, taste), uniforms[:, VELOCITY])
-        np.clip((bins[:, VELOCITY_BIN] + share) * VELOCITY_WIDTH // 1, 1, 127, out=notes[:, VELOCITY])
+        np.maximum((bins[:, VELOCITY_BIN] + share) * VELOCITY_WIDTH // 1, 1, out=notes[:, VELOCITY])
         logits = self.duration_logits(known, bins)
         place, share = draw_place(likely(logits, taste), uniforms[:, DURATION])
         np.maximum(_seconds(place, share), MIN_DURATION_S, out=notes[:, DURATION])
@@ -156,12 +156,13 @@ class LstmEngine:
     def _inputs(self, bins: IntArray, before: IntArray) -> FloatArray:
         """Return the share of notes in the gates (n, batch, 4 units); `before` (1, batch): the pitch that came first."""
         pitches = bins[..., PITCH_BIN]
-        intervals = np.diff(pitches, axis=0, prepend=before)
+        intervals = pitches - np.concatenate([before, pitches[:-1]])
+        np.minimum(np.maximum(intervals, -WIDEST, out=intervals), WIDEST, out=intervals)
         heard = self._heard
         inputs = heard["step"][bins[..., STEP_BIN]] + self._bias
         inputs += heard["pitch"][pitches]
         inputs += heard["class"][pitches % CLASSES]
-        inputs += heard["interval"][np.clip(intervals, -WIDEST, WIDEST) + WIDEST]
+        inputs += heard["interval"][intervals + WIDEST]
         inputs += heard["velocity"][bins[..., VELOCITY_BIN]]
         inputs += heard["duration"][bins[..., DURATION_BIN]]
         return inputs

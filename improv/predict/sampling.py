@@ -9,6 +9,8 @@ from improv.predict.engine import Taste
 
 Probabilities = NDArray[np.float64]
 
+_BELOW_1 = np.nextafter(1.0, 0.0)
+
 
 def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray:
     """Return the uniform numbers in [0, 1) of a candidate's first `count` notes: (count, 4), a column a quantity.
@@ -50,23 +52,24 @@ def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
 def draw_index(probabilities: Probabilities, uniform: FloatArray) -> NDArray[np.int64]:
     """Return an index for each row, where its `uniform` number in [0, 1) falls. Never one of probability 0."""
     # In double precision, a single-precision number below 1 stays below the whole.
-    below = np.cumsum(probabilities, axis=1)
-    return np.asarray((below <= uniform[:, None] * below[:, -1:]).sum(axis=1), np.int64)
+    ends = np.cumsum(probabilities, axis=1)
+    return np.asarray((ends <= uniform[:, None] * ends[:, -1:]).sum(axis=1), np.int64)
+
+
+def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArray[np.int64], Probabilities]:
+    """Return an index for each row as `draw_index` does, and how far into its share the number fell, in [0, 1).
+
+    That rest is uniform again: it says where in a bin a time or a velocity lies.
+    """
+    ends = np.cumsum(probabilities, axis=1)
+    reached = uniform * ends[:, -1]
+    index = np.asarray((ends <= reached[:, None]).sum(axis=1), np.int64)
+    rows = np.arange(len(index))
+    own = probabilities[rows, index]
+    place = 1 - (ends[rows, index] - reached) / own
+    return index, np.minimum(np.maximum(place, 0), _BELOW_1)
 
 
 def draw_pitch(logits: FloatArray, uniform: FloatArray, taste: Taste) -> NDArray[np.int64]:
     """Return a pitch for each row of `logits` (batch, 128)."""
     return draw_index(pitch_probabilities(logits, taste), uniform)
-
-
-def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return an index for each row as `draw_index` does, and how far into its interval the number fell, in [0, 1).
-
-    That rest is uniform again: it says where in a bin a time or a velocity lies.
-    """
-    index = draw_index(probabilities, uniform)
-    rows = np.arange(len(index))
-    ends = np.cumsum(probabilities, axis=1)
-    own = probabilities[rows, index]
-    share = (uniform * ends[:, -1] - (ends[rows, index] - own)) / own
-    return index, np.clip(share, 0, np.nextafter(1, 0))

@@ -12,8 +12,8 @@ from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
 from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, Silencing, TimedBytes, Yielded
-from improv.predict.engine import Engine
 from improv.predict import engines
+from improv.predict.engine import Engine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
 from improv.sessions.records import Opening, Planned, Released, Restarted
