@@ -321,6 +321,7 @@ def bench(
         Path | None, typer.Option(metavar="DIR", help="Only how well answers fit calls from these MIDI files.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="With --calls: how many.")] = 50,
+    model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "tutorial",
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
@@ -328,22 +329,36 @@ def bench(
     from improv.bench import run
 
     screen = Console(width=None if sys.stdout.isatty() else 120)
-    raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count))
+    raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count, model))
 
 
 @app.command()
 def train(
     corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
-    network: Annotated[str, typer.Option(metavar="NAME", help="tutorial.")],
+    network: Annotated[str, typer.Option(metavar="NAME", help="lstm or tutorial.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model file to write.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 50,
-    windows: Annotated[int, typer.Option(min=1, help="Windows drawn afresh for each epoch.")] = 200_000,
-    batch: Annotated[int, typer.Option(min=1)] = 64,
+    epochs: Annotated[int, typer.Option(min=1, help="Of tutorial.")] = 50,
+    windows: Annotated[int, typer.Option(min=1, help="Of tutorial: windows drawn afresh for each epoch.")] = 200_000,
+    batch: Annotated[int | None, typer.Option(min=1, help="Windows, or sequences; else 64 or 32.")] = None,
+    notes: Annotated[int, typer.Option(min=1, help="Of lstm: how many to train on in all.")] = 15_000_000,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of lstm: what an interrupted training goes on from.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
 ) -> None:
     """Train a network on folders of MIDI files (needs the extra `train`)."""
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     try:
-        from improv.train.fit import Plan, fit
+        if network == "lstm":
+            from improv.train.sequence_fit import SequencePlan, fit_sequences
+
+            fit_sequences(SequencePlan(tuple(corpora), out, notes, batch or 32, seed, checkpoint=checkpoint), report)
+        else:
+            from improv.train.fit import Plan, fit
+
+            fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error
-    fit(Plan(tuple(corpora), network, out, epochs, windows, batch, seed), lambda line: print(line, file=sys.stderr))

@@ -44,7 +44,7 @@ from improv.ports.link import (
     Yielded,
 )
 from improv.predict.engine import Engine
-from improv.predict.numpy_engine import NumpyEngine
+from improv.predict.engines import engine_of
 from improv.predict.weights import find, load
 from improv.sessions.journal import Journal
 from improv.sessions.records import Released
@@ -61,7 +61,7 @@ _NOTHING = (-1, None)
 
 def load_engine(model: str) -> Engine:
     """Return the engine that plays the weights of `model`, a name or a path. Raise ModelError if they do not fit."""
-    return NumpyEngine(load(find(model)))
+    return engine_of(load(find(model)))
 
 
 class PortsLink:

@@ -66,10 +66,11 @@ def run(
     say: Say,
     folder: Path | None = None,
     count: int = 50,
+    model: str = "tutorial",
 ) -> int:
     """Measure, show, and write `json_path` if there is one; return the exit code, 0: a missed figure is no error.
 
-    With `folder`, only how well `count` answers fit calls from its MIDI files. Raises ImprovError.
+    With `folder`, only how well `count` answers of `model` fit calls from its MIDI files. Raises ImprovError.
     """
     from improv.bench import calls
     from improv.bench.figures import Verdict
@@ -77,7 +78,7 @@ def run(
 
     if json_path is not None:
         _write(json_path, "")  # better to hear now than in minutes that it cannot be written
-    rows = measure(say) if folder is None else calls.measure(folder, count, say)
+    rows = measure(say) if folder is None else calls.measure(folder, count, say, model)
     show(render(rows))
     if json_path is not None:
         _write(json_path, to_json(rows))

@@ -1,15 +1,16 @@
 """How well answers fit their calls: the musician alone, without clock or ports, answers performances from a folder."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from improv.bench.figures import Limit, Row, judged, percentile
 from improv.daemon import load_engine
 from improv.errors import CorpusError, ImprovError
-from improv.events import decode
+from improv.events import NoteOn, decode
 from improv.musician import Manner, Musician
 from improv.play.turns import Answer
 from improv.ports.link import TimedBytes
@@ -25,15 +26,25 @@ _SPLIT = "validation"
 # Of each file only so many phrases, so that many files count.
 _A_FILE = 4
 _SEED = 1
+# A key has seven pitch classes. Onsets closer than this are a chord.
+_KEY = 7
+_CHORD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A call as it was heard, and its answer: lengths in seconds, mean velocities."""
+    """A call as it was heard, and its answer: length in seconds, mean velocity, pitches."""
 
     length: float
     velocity: float
     answer: Answer
+    pitches: tuple[int, ...] = ()
+
+    @property
+    def in_key(self) -> float:
+        """The share of the answer's notes in the seven pitch classes that the call uses most."""
+        used = {pitch for pitch, _ in Counter(pitch % 12 for pitch in self.pitches).most_common(_KEY)}
+        return sum(note.pitch % 12 in used for note in self.answer.notes) / max(1, len(self.answer.notes))
 
     @property
     def fits_in_length(self) -> bool:
@@ -47,10 +58,13 @@ class Turn:
         return bool(velocities) and abs(sum(velocities) / len(velocities) - self.velocity) <= VELOCITY
 
 
-def measure(folder: Path, count: int, say: Callable[[str], None]) -> list[Row]:
-    """Return how well `count` answers to calls from `folder` fit. Raises CorpusError where there are no such calls."""
+def measure(folder: Path, count: int, say: Callable[[str], None], model: str = "tutorial") -> list[Row]:
+    """Return how well `count` answers of `model` to calls from `folder` fit.
+
+    Raises CorpusError where there are no such calls, ModelError where there is no such model.
+    """
     turns: list[Turn] = []
-    for turn in islice(_turns(listed(folder)), count):
+    for turn in islice(_turns(listed(folder), model), count):
         turns.append(turn)
         say(f"calls: {len(turns)} of {count}")
     if not turns:
@@ -64,6 +78,10 @@ def rows(turns: list[Turn]) -> list[Row]:
     both = [long and loud for long, loud in zip(lengths, loudness, strict=True)]
     notes = [len(turn.answer.notes) for turn in turns]
     pitches = [len({note.pitch for note in turn.answer.notes}) for turn in turns]
+    # A note alone has none before it, and counts as neither.
+    following = [pair for turn in turns for pair in pairwise(turn.answer.notes)]
+    chords = [after.onset - before.onset < _CHORD_S for before, after in following] or [False]
+    repeats = [after.pitch == before.pitch for before, after in following] or [False]
     values = {"both": _share(both), "length": _share(lengths), "velocity": _share(loudness)}
     return [
         judged(
@@ -79,6 +97,16 @@ def rows(turns: list[Turn]) -> list[Row]:
         Row(f"answers with at least {MIN_NOTES} notes", "%", {"share": _share(few >= MIN_NOTES for few in notes)}),
         Row("notes of an answer", "", _range(notes)),
         Row("different pitches of an answer", "", _range(pitches)),
+        Row(
+            f"answers' notes in the {_KEY} pitch classes that their call uses most",
+            "%",
+            {"mean": 100 * sum(turn.in_key for turn in turns) / len(turns)},
+        ),
+        Row(
+            f"answers' notes within {_CHORD_S * 1000:.0f} ms of the one before, and repeating its pitch",
+            "%",
+            {"chord": _share(chords), "repeat": _share(repeats)},
+        ),
     ]
 
 
@@ -95,9 +123,9 @@ def listed(folder: Path) -> list[Path]:
     return files
 
 
-def _turns(files: list[Path]) -> Iterator[Turn]:
+def _turns(files: list[Path], model: str) -> Iterator[Turn]:
     """Yield turns, a few of each file, from all over the folder."""
-    engine = load_engine("tutorial")
+    engine = load_engine(model)
     for file in files[:: max(1, len(files) // 50)]:
         try:
             phrases = calls(load(file))
@@ -124,15 +152,19 @@ def _played(phrases: Iterable[Iterable[TimedBytes]]) -> Iterator[TimedBytes]:
 def turns_of(musician: Musician, events: Iterable[TimedBytes]) -> Iterator[Turn]:
     """Yield the musician's turns in what is played: one whenever the phrase has ended before the next event."""
     answered = 0
+    heard: list[tuple[float, int]] = []
     for at, data in [*events, (float("inf"), b"")]:
         call, deadline = musician.call, musician.deadline
         if call is not None and deadline is not None and deadline <= at and call.number != answered:
             answered = call.number
             answer = musician.answer()
             if answer is not None:
-                yield Turn(call.length, call.mean_velocity, answer)
+                pitches = tuple(pitch for onset, pitch in heard if onset >= call.start)
+                yield Turn(call.length, call.mean_velocity, answer, pitches)
         event = decode(data)
         if event is not None:
+            if isinstance(event, NoteOn):
+                heard.append((at, event.pitch))
             musician.feed(at, "bench", event)
 
 

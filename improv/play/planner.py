@@ -13,10 +13,12 @@ from improv.predict.engine import Engine, Taste
 from improv.predict.sampling import uniforms
 
 MIN_NOTES = 4
-MAX_NOTES = 96
+MAX_NOTES = 160
 MIN_DURATION_S = 0.05
 # Velocities stray this far from the call's own, at most.
 _TOUCH = 6.0
+# An answer with dynamics of its own is this much louder or softer than the call, at most.
+_LOUDER = 6.0
 # The answer's end, over the length aimed at, lies within these bounds.
 _TIGHTEST, _LOOSEST = 0.8, 1.2
 
@@ -57,7 +59,10 @@ def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer 
         rows.append(row[0])
         state = engine.advance(state, row)
         yield None
-    yield Answer(brief.revision, brief.call.number, _fitted(rows, brief))
+    notes = _fitted(rows, brief)
+    if engine.info.has_velocity:
+        notes = _as_loud(notes, brief.call)
+    yield Answer(brief.revision, brief.call.number, notes)
 
 
 def _velocity(drawn: float, call: Call, place: float, draw: float) -> int:
@@ -93,6 +98,13 @@ def _fitted(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
         ],
         brief.polyphony,
     )
+
+
+def _as_loud(notes: tuple[Note, ...], call: Call) -> tuple[Note, ...]:
+    """Return the notes all louder or softer by as much as it takes to come near the call: their shape is their own."""
+    above = sum(note.velocity for note in notes) / len(notes) - call.mean_velocity
+    shift = round(min(max(above, -_LOUDER), _LOUDER) - above)
+    return tuple(replace(note, velocity=min(max(note.velocity + shift, 1), 127)) for note in notes)
 
 
 def _thinned(notes: list[Note], polyphony: int) -> tuple[Note, ...]:

@@ -40,7 +40,8 @@ class ModelInfo:
 class State:
     """What an engine has heard, for each candidate of a batch. Never written to once made.
 
-    `notes` (batch, n, 4): the window, empty where the state is carried; `hidden`, `cell` (batch, units).
+    `notes` (batch, n, 4): as many of the last notes as the engine still needs, none where the state says it all;
+    `hidden` (batch, units, or more), `cell` (batch, units).
     """
 
     notes: FloatArray

@@ -10,6 +10,8 @@ from improv.predict.engine import Taste
 
 Probabilities = NDArray[np.float64]
 
+_BELOW_1 = np.nextafter(1.0, 0.0)
+
 
 def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray:
     """Return the uniform numbers in [0, 1) of a candidate's first `count` notes: (count, 4), a column a quantity.
@@ -21,13 +23,12 @@ def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray
     return Generator(stream).random((count, COLUMNS), dtype=np.float32)
 
 
-def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
-    """Return what is drawn from, (batch, 128): nothing outside the register, nothing beyond `top_p`.
+def likely(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return what is drawn from, (batch, n): nothing beyond `top_p`.
 
-    The temperature comes first, so that `top_p` cuts what is really left. Equally likely pitches stay or go together.
+    The temperature comes first, so that `top_p` cuts what is really left. What is equally likely stays or goes together.
     """
-    register = slice(taste.lowest, taste.highest + 1)
-    allowed = logits[:, register].astype(np.float64)
+    allowed = logits.astype(np.float64)
     allowed /= taste.temperature
     allowed -= allowed.max(axis=1, keepdims=True)
     np.exp(allowed, out=allowed)
@@ -38,16 +39,36 @@ def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
         least = np.where(before < taste.top_p, likeliest, 1).min(axis=1, keepdims=True)
         allowed[allowed < least] = 0
         allowed /= allowed.sum(axis=1, keepdims=True)
+    return allowed
+
+
+def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return what is drawn from, (batch, 128): nothing outside the register, nothing beyond `top_p`."""
+    register = slice(taste.lowest, taste.highest + 1)
     probabilities = np.zeros((len(logits), PITCHES))
-    probabilities[:, register] = allowed
+    probabilities[:, register] = likely(logits[:, register], taste)
     return probabilities
 
 
 def draw_index(probabilities: Probabilities, uniform: FloatArray) -> NDArray[np.int64]:
     """Return an index for each row, where its `uniform` number in [0, 1) falls. Never one of probability 0."""
     # In double precision, a single-precision number below 1 stays below the whole.
-    below = np.cumsum(probabilities, axis=1)
-    return np.asarray((below <= uniform[:, None] * below[:, -1:]).sum(axis=1), np.int64)
+    ends = np.cumsum(probabilities, axis=1)
+    return np.asarray((ends <= uniform[:, None] * ends[:, -1:]).sum(axis=1), np.int64)
+
+
+def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArray[np.int64], Probabilities]:
+    """Return an index for each row as `draw_index` does, and how far into its share the number fell, in [0, 1).
+
+    That rest is uniform again: it says where in a bin a time or a velocity lies.
+    """
+    ends = np.cumsum(probabilities, axis=1)
+    reached = uniform * ends[:, -1]
+    index = np.asarray((ends <= reached[:, None]).sum(axis=1), np.int64)
+    rows = np.arange(len(index))
+    own = probabilities[rows, index]
+    place = 1 - (ends[rows, index] - reached) / own
+    return index, np.minimum(np.maximum(place, 0), _BELOW_1)
 
 
 def draw_pitch(logits: FloatArray, uniform: FloatArray, taste: Taste) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ Light until weights are loaded: the command line imports this module to refuse a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from improv.errors import ModelError
 from improv.events import PITCHES
+from improv.predict.grid import TIMES, VELOCITIES
 
 if TYPE_CHECKING:
     from improv.predict.encoding import FloatArray
@@ -29,20 +30,28 @@ _SHELVES = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How well the next pitch of a set's validation split is foreseen: nats a note, lower is better.
+    """How well the next note of a set's validation split is foreseen: nats a note, lower is better.
 
-    `unigram` is the floor: the pitch frequencies of the same set's training split, blind to what was played.
+    `windows` is how many notes were foreseen. `unigram` is the floor of `pitch`: the pitch frequencies of the same
+    set's training split, blind to what was played. Times as the probability of the 10 ms cell that the true one is in,
+    velocities as that of their bin; None where the network gives no distribution, or the set no dynamics.
     """
 
     corpus: str
     windows: int
     pitch: float
     unigram: float
+    step: float | None = None
+    duration: float | None = None
+    velocity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model file says of itself. `carry`: the state goes on from note to note beyond the window."""
+    """What a model file says of itself. `carry`: the state goes on from note to note beyond the window.
+
+    `epochs` or `notes`: how long it was trained. `styles`: what a player may choose from, where there is a choice.
+    """
 
     network: str
     window: int
@@ -55,6 +64,8 @@ class Card:
     epochs: int = 0
     loss: float = 0.0
     held_out: tuple[HeldOut, ...] = ()
+    notes: int = 0
+    styles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,62 @@ def tutorial_shapes(units: int) -> Shapes:
     }
 
 
-NETWORKS = {"tutorial": tutorial_shapes}
+# What of the last note the network `lstm` hears, and how finely.
+HEARD = {"step": 24, "pitch": 40, "class": 16, "interval": 24, "velocity": 16, "duration": 16}
+STYLE = 8
+CLASSES = 12
+# How much is left of a pitch class one note later: a memory of the chord, and one of the key.
+TRACES = (0.8, 0.97)
+# Intervals from the note before are told apart up to two octaves either way.
+WIDEST = 24
+# Pitches are foreseen as such, and as intervals from the last one: from 127 below it to 127 above.
+INTERVALS = 2 * PITCHES - 1
+# The hidden layers of its heads, and the parts of the note which each is told besides.
+HIDDEN = {"pitch": 192, "velocity": 64, "duration": 96}
+TOLD = {"pitch": ("step",), "velocity": ("step", "pitch"), "duration": ("step", "pitch", "velocity")}
+# Rows of the tables by what they tell of: bins, for velocities with one more for none.
+ROWS = {
+    "step": TIMES,
+    "pitch": PITCHES,
+    "class": CLASSES,
+    "interval": 2 * WIDEST + 1,
+    "velocity": VELOCITIES + 1,
+    "duration": TIMES,
+}
+OUTPUTS = {"step": TIMES, "pitch": PITCHES, "velocity": VELOCITIES, "duration": TIMES}
+
+
+def trace_gain(fade: float) -> float:
+    """Return what brings a trace to the size of the other inputs, however long it remembers."""
+    return 4 * (1 - fade)
+
+
+def lstm_shapes(units: int, styles: int) -> Shapes:
+    """Return the tensors of the network `lstm`, gates in the order of Keras: in, forget, cell, out."""
+    heard = sum(HEARD.values()) + STYLE + len(TRACES) * CLASSES
+    known = units + len(TRACES) * CLASSES
+    shapes: Shapes = {f"heard_{part}.table": (ROWS[part], size) for part, size in HEARD.items()}
+    # The first is for a style that is not known, or not chosen.
+    shapes["style.table"] = (styles + 1, STYLE)
+    shapes |= {
+        "lstm.kernel": (heard, 4 * units),
+        "lstm.recurrent": (units, 4 * units),
+        "lstm.bias": (4 * units,),
+        "step.kernel": (known, TIMES),
+        "step.bias": (TIMES,),
+    }
+    for head, size in HIDDEN.items():
+        shapes |= {f"{head}_{told}.table": (ROWS[told], size) for told in TOLD[head]}
+        shapes |= {f"{head}_hidden.kernel": (known, size), f"{head}_hidden.bias": (size,)}
+        shapes |= {f"{head}.kernel": (size, OUTPUTS[head]), f"{head}.bias": (OUTPUTS[head],)}
+    shapes |= {"interval.kernel": (HIDDEN["pitch"], INTERVALS), "interval.bias": (INTERVALS,)}
+    return shapes
+
+
+NETWORKS: dict[str, Callable[[Card], Shapes]] = {
+    "tutorial": lambda card: tutorial_shapes(card.units),
+    "lstm": lambda card: lstm_shapes(card.units, len(card.styles)),
+}
 
 
 def find(name: str) -> Path:
@@ -169,7 +235,8 @@ def _card(path: Path, metadata: dict[str, str]) -> Card:
     try:
         fields = json.loads(metadata[_KEY])
         held_out = tuple(HeldOut(**figures) for figures in fields.pop("held_out"))
-        return Card(**fields | {"corpora": tuple(fields["corpora"])}, held_out=held_out)
+        lists = {name: tuple(fields.get(name, ())) for name in ("corpora", "styles")}
+        return Card(**fields | lists, held_out=held_out)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model {path}: not of improv: its description is missing or incomplete") from error
 
@@ -179,7 +246,7 @@ def _check(path: Path, card: Card, layout: Layout) -> None:
         raise ModelError(f"model {path}: unknown network {card.network!r} (known: {', '.join(sorted(NETWORKS))})")
     if not (isinstance(card.window, int) and isinstance(card.units, int) and card.window > 0 and card.units > 0):
         raise ModelError(f"model {path}: window and units must be whole numbers above 0")
-    shapes = NETWORKS[card.network](card.units)
+    shapes = NETWORKS[card.network](card)
     missing, extra = sorted(shapes.keys() - layout.keys()), sorted(layout.keys() - shapes.keys())
     if missing or extra:
         raise ModelError(f"model {path}: not a {card.network} network: lacks {missing}, has {extra} besides")

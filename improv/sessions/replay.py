@@ -12,8 +12,8 @@ from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
 from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, Silencing, TimedBytes, Yielded
+from improv.predict import engines
 from improv.predict.engine import Engine
-from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
 from improv.sessions.records import Opening, Planned, Released, Restarted
@@ -55,7 +55,7 @@ def engine_of(opening: Opening) -> Engine:
     weights = load(find(opening.settings.model.name))
     if weights.hash != opening.hash:
         raise ModelError(f"the session was played with other weights of {opening.model!r} than those here")
-    return NumpyEngine(weights)
+    return engines.engine_of(weights)
 
 
 class _Rerun:

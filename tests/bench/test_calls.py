@@ -23,7 +23,7 @@ def test_an_answer_fits_in_length_and_loudness_within_bounds():
 
 def test_the_rows_are_shares_of_the_turns():
     turns = [Turn(4.0, 70.0, answer(4.0, 70))] * 9 + [Turn(4.0, 70.0, answer(4.0, 90, notes=3))]
-    fit, four, notes, _ = rows(turns)
+    fit, four, notes, *_ = rows(turns)
     assert fit.values == {"both": 90.0, "length": 100.0, "velocity": 90.0}
     assert fit.verdict is Verdict.MET
     assert four.values == {"share": 90.0}

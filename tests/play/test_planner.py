@@ -43,7 +43,19 @@ def test_velocities_follow_the_call_where_the_model_has_none():
 
 
 def test_velocities_are_the_models_where_it_has_them():
-    assert {note.velocity for note in write(SCALE, 2.0, engine=Parrot(velocity=55.2)).notes} == {55}
+    assert {note.velocity for note in write(SCALE, 2.0, engine=Parrot(velocity=75.2)).notes} == {75}
+
+
+@pytest.mark.parametrize(("velocity", "played"), [(20, 67), (110, 79)])
+def test_a_model_that_has_velocities_comes_near_the_loudness_of_the_call(velocity, played):
+    # The call's mean is 73 and a half.
+    assert {note.velocity for note in write(SCALE, 2.0, engine=Parrot(velocity=velocity)).notes} <= {played, played + 1}
+
+
+def test_a_chord_stays_a_chord():
+    chords = [Note(pitch, 80, at, 0.4) for at in (0.0, 0.5, 1.0, 1.5) for pitch in (60, 64, 67)]
+    onsets = [note.onset for note in write(chords, 2.0).notes]
+    assert [onsets.count(onset) for onset in sorted(set(onsets))] == [3, 3, 3, 3]
 
 
 def test_slow_steps_are_quickened_so_that_a_few_notes_find_room():

@@ -80,7 +80,7 @@ def test_an_incomplete_description_is_refused(file, fields):
 
 @pytest.mark.parametrize("changes", [{"network": "wavenet"}, {"network": ["tutorial"]}])
 def test_an_unknown_network_is_refused(file, changes):
-    with pytest.raises(ModelError, match=r"unknown network .* \(known: tutorial\)"):
+    with pytest.raises(ModelError, match=r"unknown network .* \(known: lstm, tutorial\)"):
         load(rewritten(file, small(), described(**changes)))
 
 
