@@ -13,7 +13,7 @@ from improv.predict.engine import Engine, Taste
 from improv.predict.sampling import uniforms
 
 MIN_NOTES = 4
-MAX_NOTES = 160
+MAX_NOTES = 240
 MIN_DURATION_S = 0.05
 # Velocities stray this far from the call's own, at most.
 _TOUCH = 6.0

@@ -102,7 +102,10 @@ class LstmEngine:
         inner = known[:, self._columns["pitch"]] + self._tables["pitch_step.table"][bins[:, STEP_BIN]]
         both = self._output("pitch", inner)
         last = state.notes[:, -1, PITCH].astype(np.int64)
-        return both[:, :PITCHES] + both[np.arange(len(both))[:, None], PITCHES + _LEADS - last[:, None]]
+        # The interval that leads from the last pitch to each of the 128.
+        logits: FloatArray = both[np.arange(len(both))[:, None], PITCHES + _LEADS - last[:, None]]
+        logits += both[:, :PITCHES]
+        return logits
 
     def velocity_logits(self, known: FloatArray, bins: NDArray[np.int64]) -> FloatArray:
         """Return the logits of the velocity (batch, 32), given the bins of step and pitch."""
@@ -144,12 +147,12 @@ class LstmEngine:
         return State(notes[-1][:, None], cells.known.copy(), cells.cell.copy())
 
     def _inputs(self, bins: IntArray, before: IntArray) -> FloatArray:
-        """Return the share of notes in the gates (n, batch, 4 units); `before` (1, batch): the pitch that came first."""
+        """Return the share of notes in the gates (n, batch, 4 units); `before` (1, batch): the pitch before."""
         pitches = bins[..., PITCH_BIN]
         intervals = pitches - np.concatenate([before, pitches[:-1]])
         np.minimum(np.maximum(intervals, -WIDEST, out=intervals), WIDEST, out=intervals)
         heard = self._heard
-        inputs = heard["step"][bins[..., STEP_BIN]] + self._bias
+        inputs: FloatArray = heard["step"][bins[..., STEP_BIN]] + self._bias
         inputs += heard["pitch"][pitches]
         inputs += heard["class"][pitches % CLASSES]
         inputs += heard["interval"][intervals + WIDEST]
@@ -165,7 +168,7 @@ def _step(logits: FloatArray, uniform: FloatArray, taste: Taste) -> tuple[NDArra
         bins, share = draw_place(likely(logits, taste), uniform)
         return bins, _seconds(bins, share)
     # The last bin has no end: what has gone by may lie beyond it.
-    first = int(time_bins(np.float32(elapsed)))
+    first = int(time_bins(np.array([elapsed], np.float32))[0])
     left = np.clip((EDGES_S[first + 1] - elapsed) / (EDGES_S[first + 1] - EDGES_S[first]), CELL_S, 1)
     logits = logits[:, first:].copy()
     # Of the bin that has begun, only what is left of it can still come.

@@ -11,7 +11,7 @@ from improv.predict.encoding import FloatArray
 class Cells:
     """The layer's buffers for a batch: gates side by side (in, forget, out, candidate), and views into them.
 
-    `known` (batch, units + besides) is what the recurrent weights see: `hidden` and, after it, what the owner puts there.
+    `known` (batch, units + besides) is what the recurrent weights see: `hidden` and, after it, what the owner puts in.
     """
 
     gates: FloatArray

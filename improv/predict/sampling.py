@@ -26,7 +26,7 @@ def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray
 def likely(logits: FloatArray, taste: Taste) -> Probabilities:
     """Return what is drawn from, (batch, n): nothing beyond `top_p`.
 
-    The temperature comes first, so that `top_p` cuts what is really left. What is equally likely stays or goes together.
+    The temperature comes first, so that `top_p` cuts what is really left. Equals stay or go together.
     """
     allowed = logits.astype(np.float64)
     allowed /= taste.temperature

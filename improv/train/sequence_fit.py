@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from improv.errors import CorpusError, ModelError
 from improv.events import PITCHES
@@ -194,7 +195,7 @@ class _Training:
         file = self._plan.checkpoint_file
         draft = file.with_name(file.name + ".part")
         values: dict[str, Any] = {f"value.{at}": np.asarray(value) for at, value in enumerate(self._variables())}
-        best = {f"best.{name}": value for name, value in self.best.items()}
+        values |= {f"best.{name}": value for name, value in self.best.items()}
         # Without a disk, training goes on; the next checkpoint may find room.
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +208,6 @@ class _Training:
                     since=self._since,
                     best_at=self._best_at,
                     **values,
-                    **best,
                 )
             draft.replace(file)
 
@@ -283,7 +283,7 @@ def measure_sequences(
 
 
 def nats(outputs: dict[str, FloatArray], coming: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return −log p of each part of each note (batch, length, 4), and which of these parts count.
+    """Return -log p of each part of each note (batch, length, 4), and which of these parts count.
 
     A time's p is that of its 10 ms cell: its bin's, shared out evenly.
     """
@@ -307,7 +307,8 @@ def described(held: HeldOut) -> str:
     parts = [
         f"{part} {value:.3f}" for part in ("pitch", "step", "duration", "velocity") if (value := getattr(held, part))
     ]
-    return f"{held.corpus}: held-out nats a note: {', '.join(parts)} (unigram pitch {held.unigram:.3f}), {held.windows} notes"
+    figures = ", ".join(parts)
+    return f"{held.corpus}: held-out nats a note: {figures} (unigram pitch {held.unigram:.3f}), {held.windows} notes"
 
 
 def _whole(held: HeldOut) -> float:
@@ -335,8 +336,8 @@ def _padded(pieces: list[tuple[FloatArray, int, int]], length: int) -> tuple[Flo
     return notes, counted
 
 
-def _unigram(corpus: Corpus) -> FloatArray:
+def _unigram(corpus: Corpus) -> NDArray[np.float64]:
     counts = np.ones(PITCHES)
     for notes in corpus.files(TRAIN):
         counts += np.bincount(notes[:, PITCH].astype(np.int64), minlength=PITCHES)
-    return np.log(counts / counts.sum()).astype(np.float64)
+    return np.asarray(np.log(counts / counts.sum()), np.float64)

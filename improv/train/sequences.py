@@ -51,9 +51,9 @@ class Music:
         return cls(notes, starts, ends, np.array(styles, np.int32))
 
     def draw(self, count: int, length: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-        """Return `count` sequences from random places, altered at random: what is heard (count, length, 5) and what
+        """Return `count` sequences from random places, altered at random. Every place is as likely as any other.
 
-        comes after each of it (count, length, 4). Every note of the music is as likely as any other.
+        What is heard (count, length, 5), and what comes after each of it (count, length, 4).
         """
         places = self.ends - self.starts - length
         ends = np.cumsum(places)
@@ -63,18 +63,18 @@ class Music:
         notes = self.notes[start[:, None] + np.arange(length + 1)]
         notes = _altered(notes, rng)
         told = np.where(rng.random(count) < _UNTOLD, 0, self.styles[file])
-        return _pairs(notes, told)
+        return heard_and_coming(notes, told)
 
     def chunks(self, length: int, least: int) -> list[tuple[FloatArray, int, int]]:
         """Return every file in pieces of `length` + 1 notes, with how many come first as mere context, and its style.
 
         Each note from number `least` of a file is foreseen once, after at least `least` others.
         """
-        pieces = []
-        for start, end, style in zip(self.starts, self.ends, self.styles, strict=True):
-            for at in range(start, end - least, length + 1 - least):
-                pieces.append((self.notes[at : min(at + length + 1, end)], least, int(style)))
-        return pieces
+        return [
+            (self.notes[at : min(at + length + 1, end)], least, int(style))
+            for start, end, style in zip(self.starts, self.ends, self.styles, strict=True)
+            for at in range(start, end - least, length + 1 - least)
+        ]
 
 
 def _with_known_velocities(notes: FloatArray) -> FloatArray:
@@ -87,10 +87,6 @@ def _with_known_velocities(notes: FloatArray) -> FloatArray:
 
 def heard_and_coming(notes: FloatArray, told: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
     """Return what is heard of `notes` (count, length + 1, 4) in the styles `told` (count), and what comes after it."""
-    return _pairs(notes, told)
-
-
-def _pairs(notes: FloatArray, told: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
     # Nothing came before the first note.
     notes = notes.copy()
     notes[:, 0, STEP] = 0
@@ -105,10 +101,10 @@ def _altered(notes: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return `notes` (count, length, 4) each in another key, tempo and loudness, some changing key on their way."""
     count, length, _ = notes.shape
     shift = np.repeat(rng.integers(-TRANSPOSE, TRANSPOSE + 1, (count, 1)), length, axis=1)
-    surprised = rng.random(count) < _SURPRISES
-    moment = rng.integers(1, length, count)
-    further = rng.integers(-TRANSPOSE, TRANSPOSE + 1, count)
-    shift += np.where(surprised[:, None] & (np.arange(length) >= moment[:, None]), further[:, None], 0)
+    surprised = rng.random((count, 1)) < _SURPRISES
+    moment = rng.integers(1, length, (count, 1))
+    further = rng.integers(-TRANSPOSE, TRANSPOSE + 1, (count, 1))
+    shift += np.where(surprised & (np.arange(length) >= moment), further, 0)
     notes = notes.copy()
     pitches = notes[..., PITCH] + shift
     # What would leave the keyboard stays, an octave nearer.

@@ -143,3 +143,25 @@ def test_the_card_beside_the_shipped_model_says_what_is_in_the_file():
         assert row in text
         # It listens.
         assert held.pitch < held.unigram
+
+
+def test_the_card_of_the_lstm_says_what_is_in_the_file():
+    file = find("lstm")
+    weights, text = load(file), file.with_suffix(".md").read_text(encoding="utf-8")
+    card = weights.card
+    assert file.stat().st_size <= 8_000_000
+    assert f"{sum(tensor.size for tensor in weights.tensors.values()):,} parameters" in text
+    assert f"`{card.command}`" in text
+    assert f"licence | {card.licence}" in text
+    assert f"notes | {card.notes:,} " in text
+    assert f"date | {card.trained} |" in text
+    assert [figures.corpus for figures in card.held_out] == list(card.corpora) == list(card.styles)
+    tutorial = {held.corpus: held for held in load(find("tutorial")).card.held_out}
+    for held in card.held_out:
+        figures = (held.pitch, held.step, held.duration, held.velocity, held.unigram)
+        assert (
+            f"| {held.corpus} | {held.windows:,} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |" in text
+        )
+        # The same notes as the tutorial's, foreseen a fifth better at least.
+        assert held.windows == tutorial[held.corpus].windows
+        assert held.pitch < 0.8 * tutorial[held.corpus].pitch

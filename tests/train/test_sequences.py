@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from improv.predict.bins import NO_VELOCITY, PITCH_BIN, STEP_BIN, VELOCITY_BIN
+from improv.train.corpus import TRAIN, VALIDATION, Corpus
+from improv.train.sequences import TRANSPOSE, Music, heard_and_coming
+
+
+def corpus(*lengths, velocity=None):
+    """A corpus of rising scales; the last file is held out."""
+    total = sum(lengths)
+    notes = np.empty((total, 4), np.float32)
+    notes[:, 0] = 50 + np.arange(total) % 24
+    notes[:, 1], notes[:, 2] = 0.5, 0.25
+    notes[:, 3] = np.arange(total) % 40 + 60 if velocity is None else velocity
+    splits = (TRAIN,) * (len(lengths) - 1) + (VALIDATION,)
+    return Corpus("scales", "MIT", notes, np.cumsum([0, *lengths]), splits, {})
+
+
+def test_short_files_are_left_out():
+    music = Music.of([corpus(30, 5, 40, 1)], TRAIN, 20)
+    assert (music.ends - music.starts).tolist() == [30, 40]
+
+
+def test_what_comes_is_heard_next():
+    heard, coming = Music.of([corpus(100, 1)], TRAIN, 21).draw(50, 20, np.random.default_rng(1))
+    assert (heard.shape, coming.shape) == ((50, 20, 5), (50, 20, 4))
+    assert np.array_equal(heard[:, 1:, :4], coming[:, :-1])
+    # Nothing came before the first note.
+    assert (heard[:, 0, STEP_BIN] == 0).all()
+
+
+def test_sequences_are_in_other_keys_and_tempi_and_of_other_loudness():
+    music = Music.of([corpus(22, 1)], TRAIN, 21)
+    heard, _ = music.draw(2000, 20, np.random.default_rng(1))
+    assert len(np.unique(heard[:, 1, STEP_BIN])) > 2
+    assert len(np.unique(heard[:, 0, VELOCITY_BIN])) > 4
+    moved = heard[:, 0, PITCH_BIN] - 50
+    assert set(range(-TRANSPOSE, TRANSPOSE + 1)) <= set(moved.tolist())
+    # Now and then, the music goes on in another key.
+    leaps = np.abs(np.diff(heard[..., PITCH_BIN], axis=1) - 1).max(axis=1) > 0
+    assert 0.05 < leaps.mean() < 0.25
+
+
+def test_the_style_is_told_half_of_the_time():
+    music = Music.of([corpus(100, 1), corpus(100, 1)], TRAIN, 21)
+    heard, _ = music.draw(2000, 20, np.random.default_rng(1))
+    shares = [(heard[:, 0, 4] == style).mean() for style in range(3)]
+    assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.05)
+
+
+def test_a_file_without_dynamics_has_no_velocities():
+    heard, coming = Music.of([corpus(100, 1, velocity=64)], TRAIN, 21).draw(9, 20, np.random.default_rng(1))
+    assert (coming[..., VELOCITY_BIN] == NO_VELOCITY).all()
+    assert (heard[..., VELOCITY_BIN] == NO_VELOCITY).all()
+
+
+def test_the_same_numbers_draw_the_same_sequences():
+    music = Music.of([corpus(100, 1)], TRAIN, 21)
+    first, again, other = (music.draw(4, 20, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_pieces_foresee_every_note_once():
+    music = Music.of([corpus(1, 100)], VALIDATION, 6)
+    foreseen = []
+    for piece, least, style in music.chunks(20, 5):
+        assert style == 1
+        assert len(piece) <= 21
+        start = int(np.flatnonzero((music.notes == piece[0]).all(axis=1))[0])
+        foreseen += range(start + least, start + len(piece))
+    assert sorted(foreseen) == list(range(5, 100))
+
+
+def test_the_music_itself_is_left_as_it_was():
+    music = Music.of([corpus(100, 1)], TRAIN, 21)
+    before = music.notes.tobytes()
+    music.draw(9, 20, np.random.default_rng(1))
+    heard_and_coming(music.notes[None, :21], np.zeros(1, np.int32))
+    assert music.notes.tobytes() == before
