@@ -69,7 +69,7 @@ class Turns:
 class Model:
     """Which network answers, and on which engine."""
 
-    name: str = "tutorial"
+    name: str = "lstm"
     engine: Literal["auto", "numpy"] = "auto"
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 

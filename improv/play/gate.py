@@ -85,6 +85,7 @@ class Gate:
         self._schedule = Schedule(policy.max_note)
         self._owed = list(owed)
         self._is_open = False  # whether there is an output that can be sent what is owed
+        self._is_lost = False  # whether there was one, and it has gone
         self._seq = seq
         self._yielded = 0  # the seq that a plan must have heard
         self._turn: int | None = None
@@ -145,10 +146,10 @@ class Gate:
         return actions + self._hear(at, port, event, data)
 
     def plan(self, now: float, plan: Plan) -> list[Action]:
-        """Take over a plan, or refuse it: the player has played on since, or an earlier one is sounding."""
+        """Take over a plan, or refuse it: the player has played on, an earlier one sounds, or the output has gone."""
         now, actions = self._reach(now)
         sounding = self._turn is not None and self._began and self._schedule.busy(self._turn)
-        if plan.basis < self._yielded or sounding:
+        if plan.basis < self._yielded or sounding or self._is_lost:
             return [*actions, Refused(plan.turn)]
         self._schedule.drop(now)
         actions += self._pop(now)
@@ -177,13 +178,13 @@ class Gate:
         """Drop what waits, the MIDI output being gone, and keep what is owed until it is back."""
         now, actions = self._reach(now)
         self._owed += [send.data for send in self._schedule.release(now)]
-        self._turn, self._is_open = None, False
+        self._turn, self._is_open, self._is_lost = None, False, True
         return [*actions, Silenced(now, Silencing.OUTPUT_LOST)]
 
     def output_back(self, now: float) -> list[Action]:
         """Send what is owed, then our set-up: the MIDI output is there (again), or has a new listener."""
         now, actions = self._reach(now)
-        self._is_open = True
+        self._is_open, self._is_lost = True, False
         return actions + self._emit([*self._settle(now), *(Send(0, now, data) for data in self._set_up())])
 
     def panic(self, now: float) -> list[Action]:
@@ -253,7 +254,7 @@ class Gate:
         if data[0] != CLOCK:
             self._backlog.append(heard)
         actions: list[Action] = [heard]
-        if self._policy.thru and not isinstance(event, Realtime | SongPosition):
+        if self._policy.thru and not self._is_lost and not isinstance(event, Realtime | SongPosition):
             actions += self._emit(self._schedule.thru(at, data))
         match event:
             case NoteOn(pitch, velocity, channel):

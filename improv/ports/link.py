@@ -103,7 +103,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A plan that came too late: the player had played on after its basis, or an earlier one is sounding."""
+    """A plan that cannot be played: the player has played on since, an earlier one sounds, or the output is lost."""
 
     turn: int
 

@@ -35,7 +35,7 @@ UNITS = 384
 # Notes of a sequence: a long call and its answer.
 LENGTH = 160
 # Notes that prime a live state. It costs a fraction of a millisecond each, once a turn.
-WINDOW = 64
+WINDOW = 25
 # As many notes as the tutorial's network sees come before every note that is foreseen in an evaluation.
 CONTEXT = 25
 RATE = 4e-3

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from improv.predict.bins import CELL_S, CELLS, EDGES_S, NO_VELOCITY, TIMES, VELOCITIES, binned, time_bins
+from improv.predict.bins import CELLS, EDGES_S, binned, time_bins
+from improv.predict.grid import CELL_S, NO_VELOCITY, TIMES, VELOCITIES
 
 
 def bins_of(*seconds):

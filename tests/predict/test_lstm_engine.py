@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from improv.errors import ModelError
-from improv.predict.bins import EDGES_S, TIMES
+from improv.predict.bins import EDGES_S
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
+from improv.predict.grid import TIMES
 from improv.predict.lstm_engine import MIN_DURATION_S, LstmEngine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms

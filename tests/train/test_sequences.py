@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from improv.predict.bins import NO_VELOCITY, PITCH_BIN, STEP_BIN, VELOCITY_BIN
+from improv.predict.bins import PITCH_BIN, STEP_BIN, VELOCITY_BIN
+from improv.predict.grid import NO_VELOCITY
 from improv.train.corpus import TRAIN, VALIDATION, Corpus
 from improv.train.sequences import TRANSPOSE, Music, heard_and_coming
 
