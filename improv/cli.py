@@ -4,26 +4,36 @@ The two processes of a jam are started before anything else is imported, so that
 wrong, a person is told in plain words.
 """
 
+import os
 import sys
-import traceback
-from typing import NoReturn
-
-from improv.errors import ImprovError, UsageError
-from improv.supervisor import INTERRUPTED, Program, Supervisor
 
 _ABOUT = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
+_INTERRUPTED = 130
 
-# The ports process beats from its deadline loop; the brain may be deep in thought.
-_PORTS = Program("ports", (sys.executable, "-m", "improv.ports"), patience_ticks=6)
-_BRAIN = Program("brain", (sys.executable, "-m", "improv.daemon"), patience_ticks=20)
+# -P: what lies in the current folder is not for Python to import.
+_PORTS = (sys.executable, "-P", "-m", "improv.ports")
+_BRAIN = (sys.executable, "-P", "-m", "improv.daemon")
 
 
 def main() -> None:
     """Run `improv` with the arguments of this process, and exit: 0 done, 1 could not, 2 bad usage, 130 interrupted."""
-    arguments = sys.argv[1:]
+    try:
+        # Streams that were closed before we began.
+        sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
+    from improv.errors import ImprovError, UsageError
+    from improv.supervisor import Program, Supervisor
+
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in _ABOUT):
         arguments = ["jam", *arguments]
-    supervisor = Supervisor(_PORTS, _BRAIN, _trouble)
+    # The ports process beats from its deadline loop; the brain may be deep in thought.
+    supervisor = Supervisor(Program("ports", _PORTS, 6), Program("brain", _BRAIN, 20), _trouble)
     try:
         if arguments[0] in {"jam", "demo"} and not _ABOUT & set(arguments):
             supervisor.start_children()
@@ -34,16 +44,21 @@ def main() -> None:
         _fail(2, str(error))
     except ImprovError as error:
         _fail(1, f"improv: {error}")
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the boundary
-        _fail(1, f"improv: {type(error).__name__}: {error}\nimprov: a mistake of ours; the details are in {_log()}")
+        from improv.console import keep_traceback
+
+        log = keep_traceback(error)
+        _fail(1, f"improv: {type(error).__name__}: {error}\nimprov: a mistake of ours; the details are in {log}")
     finally:
         supervisor.discard()
+        if "improv.console" in sys.modules:
+            sys.modules["improv.console"].flush()
 
 
-def _fail(code: int, text: str) -> NoReturn:
-    print(text, file=sys.stderr)
+def _fail(code: int, text: str) -> None:
+    from improv.console import tell
+
+    tell(text)
     sys.exit(code)
 
 
@@ -51,12 +66,3 @@ def _trouble(text: str) -> None:
     from improv.console import Console
 
     Console().trouble(text)
-
-
-def _log() -> str:
-    """Write the traceback of the exception at hand where a person can find it; return the file's path."""
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", prefix="improv-", suffix=".log", delete=False) as file:
-        traceback.print_exc(file=file)
-    return file.name

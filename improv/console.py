@@ -1,8 +1,23 @@
-"""What the player reads in the terminal: calm, plain lines on standard error, one for each fact."""
+"""What the player reads in the terminal: calm, plain lines on standard error, one for each fact.
 
+A thread of its own writes them: a terminal that was stopped (Ctrl-S), or a pipe that nobody reads, holds up nobody.
+"""
+
+import atexit
+import os
 import sys
+import tempfile
+import threading
+import traceback
+from functools import cache
+from pathlib import Path
+from queue import Full, Queue
 
 from improv.ports.link import PortState
+
+_WAITING = 1000
+_FLUSH_S = 0.2
+_kept: dict[type[BaseException], Path] = {}
 
 
 class Console:
@@ -46,21 +61,82 @@ class Console:
 
     def trouble(self, text: str) -> None:
         """Tell what went wrong; the jam goes on."""
-        _print(f"improv: {text}")
+        tell(f"improv: {text}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
-            _print(text)
+            tell(text)
 
 
 def _notes(count: int) -> str:
     return f"{count:>2} note{'' if count == 1 else 's'}"
 
 
-def _print(line: str) -> None:
+def tell(text: str) -> None:
+    """Have `text` written as it is, in its turn. Any thread; never blocks, never raises; dropped if too many wait."""
     try:
-        # One write, so that lines of several processes do not mix.
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
+        _queue().put_nowait(text)
+    except Full:
         return
+
+
+def flush() -> None:
+    """Wait until everything told has been written, 0.2 s at the most."""
+    queue = _queue()
+    with queue.all_tasks_done:
+        queue.all_tasks_done.wait_for(lambda: not queue.unfinished_tasks, _FLUSH_S)
+
+
+def keep_traceback(error: BaseException) -> Path:
+    """Write the traceback of `error` to a file, for us and not for the stage; return its path.
+
+    One file for each kind of exception and process: what goes wrong again and again must not fill the disk.
+    """
+    kind = type(error)
+    if kind not in _kept:
+        try:
+            with tempfile.NamedTemporaryFile("w", prefix="improv-", suffix=".log", delete=False) as file:
+                traceback.print_exception(error, file=file)
+        except OSError:
+            return Path(os.devnull)
+        _kept[kind] = Path(file.name)
+    return _kept[kind]
+
+
+@cache
+def _queue() -> "Queue[str]":
+    """Start the writer; return what it reads."""
+    queue: Queue[str] = Queue(_WAITING)
+    threading.Thread(target=_write_all, args=(queue,), name="console", daemon=True).start()
+    atexit.register(flush)
+    return queue
+
+
+def _write_all(queue: "Queue[str]") -> None:
+    while True:
+        line = queue.get()
+        try:
+            _write(line + "\n")
+        except (AttributeError, OSError, ValueError):
+            pass  # the terminal has been closed
+        finally:
+            queue.task_done()
+
+
+def _write(text: str) -> None:
+    if os.name == "posix" and (descriptor := _descriptor()) is not None:
+        # Past the stream: its lock, held in a write that never ends, would be fatal when the interpreter leaves.
+        # One write, so that lines of several processes do not mix.
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(descriptor, data) :]
+        return
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _descriptor() -> int | None:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None

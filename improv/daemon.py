@@ -10,17 +10,14 @@ import gc
 import json
 import signal
 import sys
-import tempfile
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from improv import clock
-from improv.console import Console
+from improv.console import Console, keep_traceback
 from improv.errors import ImprovError, PortError
 from improv.events import CLOCK, NoteOff, NoteOn, decode
 from improv.musician import Manner, Musician
@@ -338,13 +335,6 @@ class Brain:
             return False
         self._console.answered(turn.notes, at - turn.first, cut=cut)
         return True
-
-
-def keep_traceback(error: BaseException) -> Path:
-    """Write the traceback of `error` to a file of its own, for us and not for the stage; return its path."""
-    with tempfile.NamedTemporaryFile("w", prefix="improv-", suffix=".log", delete=False) as file:
-        traceback.print_exception(error, file=file)
-    return Path(file.name)
 
 
 def _say(**fact: object) -> None:

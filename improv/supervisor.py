@@ -21,7 +21,7 @@ from types import FrameType
 
 TICK_S = 0.25
 # Numerical libraries on one thread: a second one costs a small network more than it brings.
-_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")} | {"VECLIB_MAXIMUM_THREADS": "1"}
+_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # The exit code of a child whose successor may fare better: its MIDI server has gone (EX_TEMPFAIL of sysexits.h).
 TRY_AGAIN = 75
 

@@ -84,6 +84,7 @@ def test_a_model_that_does_not_exist_is_refused(improv):
 
 def test_a_mistake_of_ours_is_one_line_and_a_log(improv, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("improv.console._kept", {})
     monkeypatch.setattr("improv.ports.midi.resolve", lambda _backend: 1 / 0)
     done = improv("ports")
     first, second = done.err.splitlines()
@@ -104,6 +105,24 @@ def test_it_is_a_module_and_a_command():
     command = (sys.executable, "-m", "improv", "--version")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"improv {__version__}\n"
+
+
+def test_what_lies_in_the_folder_is_not_imported(tmp_path):
+    for name in ("numpy", "jack", "rtmidi"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)\n")
+    command = (sys.executable, "-P", "-m", "improv", "demo", "none.mid")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("improv: none.mid")
+    for child in (cli._PORTS, cli._BRAIN):
+        done = subprocess.run(child, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        assert done.returncode != 3
+        assert not done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams by their numbers")
+def test_closed_streams_are_no_reason_to_fail(tmp_path):
+    command = f"exec {sys.executable} -m improv demo none.mid >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False).returncode == 1
 
 
 def test_ci_runs_the_tests_by_the_command_of_the_readme():

@@ -1,15 +1,20 @@
 import io
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
 
-from improv.console import Console
+from improv import console as module
+from improv.console import Console, flush, keep_traceback
 from improv.ports.link import PortState
 
 BOTH = PortState("jack", (("improv in", True),), ("improv out", True))
 
 
 def said(capsys):
+    flush()
     return capsys.readouterr().err.splitlines()
 
 
@@ -63,3 +68,39 @@ def test_a_closed_terminal_is_no_reason_to_stop(monkeypatch, broken):
 
     monkeypatch.setattr(sys, "stderr", Closed())
     Console().ready("tutorial", 7)
+    flush()
+
+
+def test_a_terminal_that_takes_nothing_holds_nobody_up():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while os.write(writer, b"x" * 65_536):
+            pass
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    code = "from improv.console import Console\nfor n in range(5000): Console().trouble(str(n))\n"
+    done = subprocess.run((sys.executable, "-c", code), stderr=writer, timeout=30, check=False)
+    assert done.returncode == 0
+    jam = subprocess.Popen(
+        (sys.executable, "-m", "improv", "jam", "--backend", "none", "--no-record"),
+        stderr=writer,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            jam.wait(5)
+        jam.send_signal(signal.SIGTERM)
+        assert jam.wait(15) == 0
+    finally:
+        jam.kill()
+        jam.wait()
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_mistake_made_again_is_kept_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(module, "_kept", {})
+    assert keep_traceback(KeyError(1)) == keep_traceback(KeyError(2)) != keep_traceback(OSError())
+    assert len(list(tmp_path.iterdir())) == 2
