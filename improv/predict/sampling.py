@@ -24,21 +24,20 @@ def uniforms(seed: int, revision: int, candidate: int, count: int) -> FloatArray
 
 
 def likely(logits: FloatArray, taste: Taste) -> Probabilities:
-    """Return what is drawn from, (batch, n): nothing beyond `top_p`.
+    """Return what is drawn from, (batch, n), in proportion: nothing beyond `top_p`.
 
     The temperature comes first, so that `top_p` cuts what is really left. Equals stay or go together.
     """
     allowed = logits.astype(np.float64)
-    allowed /= taste.temperature
     allowed -= allowed.max(axis=1, keepdims=True)
+    allowed *= 1 / taste.temperature
     np.exp(allowed, out=allowed)
-    allowed /= allowed.sum(axis=1, keepdims=True)
     if taste.top_p < 1:
-        likeliest = np.sort(allowed, axis=1)[:, ::-1]
-        before = np.cumsum(likeliest, axis=1) - likeliest
-        least = np.where(before < taste.top_p, likeliest, 1).min(axis=1, keepdims=True)
-        allowed[allowed < least] = 0
-        allowed /= allowed.sum(axis=1, keepdims=True)
+        rising = np.sort(allowed, axis=1)
+        sums = np.cumsum(rising, axis=1)
+        # The first that, with all above it, makes up more than the share of `top_p` leaves out.
+        first = (sums <= (1 - taste.top_p) * sums[:, -1:]).sum(axis=1)
+        allowed[allowed < rising[np.arange(len(first)), first][:, None]] = 0
     return allowed
 
 
@@ -47,6 +46,7 @@ def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
     register = slice(taste.lowest, taste.highest + 1)
     probabilities = np.zeros((len(logits), PITCHES))
     probabilities[:, register] = likely(logits[:, register], taste)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities
 
 
@@ -73,4 +73,4 @@ def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArr
 
 def draw_pitch(logits: FloatArray, uniform: FloatArray, taste: Taste) -> NDArray[np.int64]:
     """Return a pitch for each row of `logits` (batch, 128)."""
-    return draw_index(pitch_probabilities(logits, taste), uniform)
+    return draw_index(likely(logits[:, taste.lowest : taste.highest + 1], taste), uniform) + taste.lowest
