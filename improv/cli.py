@@ -21,6 +21,10 @@ def main() -> None:
         # Streams that were closed before we began.
         sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        for stream in (sys.stdout, sys.stderr):
+            # Our children need something there too: else a socket of theirs would get its number.
+            if getattr(stream, "name", None) == os.devnull:
+                os.set_inheritable(stream.fileno(), True)  # noqa: FBT003
         _run(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

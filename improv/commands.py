@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -91,8 +92,14 @@ def jam(
     def on_ready(_address: str, _authkey: bytes) -> None:
         Thread(target=_export_others, args=(folder, journal), name="export", daemon=True).start()
 
-    code = _play(ctx.obj, settings, journal, quiet=quiet, on_ready=on_ready)
-    Console(quiet=quiet).say(f"session: {_export(journal)}")
+    try:
+        code = _play(ctx.obj, settings, journal, quiet=quiet, on_ready=on_ready)
+    finally:
+        with suppress(OSError):
+            if not journal.stat().st_size:
+                journal.unlink()  # it never began
+    if journal.exists():
+        Console(quiet=quiet).say(f"session: {_export(journal)}")
     raise typer.Exit(code)
 
 

@@ -20,6 +20,17 @@ DEMO = Path(__file__).parent.parent / "assets" / "demo.mid"
 PATIENCE_S = 2.5
 LONGEST_ANSWER_S = 8.0
 _DRUMS = 9
+# What mido raises for a file that is none, or a damaged one.
+_DAMAGE = (
+    EOFError,
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    mido.KeySignatureError,
+)
 _SHORTEST_NOTE_S = 0.01
 
 
@@ -67,7 +78,7 @@ def load(path: Path) -> Performance:
         timed = list(_timed(file))
     except FileNotFoundError as error:
         raise CorpusError(f"{path}: there is no such file") from error
-    except (EOFError, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise CorpusError(f"{path}: no MIDI file, or a damaged one ({error or type(error).__name__})") from error
     notes = _notes(timed)
     if not notes:

@@ -368,6 +368,7 @@ def test_a_second_jam_on_the_same_ports_says_who_has_them(start_jam, jackd, tmp_
     assert second.returncode == 1
     assert str(jam.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
+    assert not list((tmp_path / "sessions").glob("*"))
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "wrong shape"])
@@ -393,3 +394,9 @@ def test_a_model_that_does_not_fit_is_refused_before_any_port_opens(damage, jack
     assert "model" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not watcher.connections("improv in:midi")
+
+
+def test_a_demo_whose_streams_are_closed_is_played_to_its_end(tmp_path):
+    command = f"exec {sys.executable} -m improv demo --seconds 5 >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False, timeout=60).returncode == 0
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"session.jsonl", "session.mid", "roll.png"}
