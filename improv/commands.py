@@ -328,7 +328,7 @@ def bench(
         Path | None, typer.Option(metavar="DIR", help="Only how well answers fit calls from these MIDI files.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="With --calls: how many.")] = 50,
-    model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "tutorial",
+    model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "lstm",
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console

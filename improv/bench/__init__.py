@@ -66,7 +66,7 @@ def run(
     say: Say,
     folder: Path | None = None,
     count: int = 50,
-    model: str = "tutorial",
+    model: str = "lstm",
 ) -> int:
     """Measure, show, and write `json_path` if there is one; return the exit code, 0: a missed figure is no error.
 

@@ -58,7 +58,7 @@ class Turn:
         return bool(velocities) and abs(sum(velocities) / len(velocities) - self.velocity) <= VELOCITY
 
 
-def measure(folder: Path, count: int, say: Callable[[str], None], model: str = "tutorial") -> list[Row]:
+def measure(folder: Path, count: int, say: Callable[[str], None], model: str = "lstm") -> list[Row]:
     """Return how well `count` answers of `model` to calls from `folder` fit.
 
     Raises CorpusError where there are no such calls, ModelError where there is no such model.
