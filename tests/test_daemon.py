@@ -69,12 +69,17 @@ async def thought() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
+async def listen(brain: Brain, phrase: list[Heard]) -> None:
+    """Let the brain hear a phrase and think to the end."""
+    for heard in phrase:
+        brain.receive(heard)
+    await thought()
+
+
 async def test_the_answer_is_planned_for_the_end_of_the_phrase():
     async with brain_with() as (brain, link):
         start = clock.now()
-        for heard in phrase(start):
-            brain.receive(heard)
-        await thought()
+        await listen(brain, phrase(start))
         plan = link.plans[-1]
         assert plan.basis == 6
         assert plan.events[0][0] == pytest.approx(start + 0.5 + 5.0)
@@ -84,9 +89,7 @@ async def test_the_answer_is_planned_for_the_end_of_the_phrase():
 async def test_a_plan_that_was_dropped_before_it_began_is_made_again():
     async with brain_with() as (brain, link):
         start = clock.now()
-        for heard in phrase(start):
-            brain.receive(heard)
-        await thought()
+        await listen(brain, phrase(start))
         count = len(link.plans)
         brain.receive(Heard(7, start + 0.8, "in", encode(ControlChange(123, 0))))
         brain.receive(Yielded(link.plans[-1].turn, 7, start + 0.8))
@@ -98,9 +101,7 @@ async def test_a_plan_that_was_dropped_before_it_began_is_made_again():
 async def test_a_plan_that_was_refused_for_its_basis_is_made_again_once_that_is_known():
     async with brain_with() as (brain, link):
         start = clock.now()
-        for heard in phrase(start):
-            brain.receive(heard)
-        await thought()
+        await listen(brain, phrase(start))
         refused = link.plans[-1]
         brain.receive(Heard(7, start + 0.8, "in", encode(ControlChange(7, 100))))
         brain.receive(Refused(refused.turn))
@@ -115,9 +116,7 @@ async def test_a_plan_that_was_refused_for_its_basis_is_made_again_once_that_is_
 async def test_a_phrase_is_answered_once():
     async with brain_with() as (brain, link):
         start = clock.now()
-        for heard in phrase(start):
-            brain.receive(heard)
-        await thought()
+        await listen(brain, phrase(start))
         plan = link.plans[-1]
         brain.receive(Accepted(plan.turn, start + 0.6))
         for due, data in plan.events:
