@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from improv.errors import CorpusError, ModelError
 from improv.events import PITCHES
-from improv.predict.bins import CELLS, DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN
-from improv.predict.encoding import PITCH, FloatArray
+from improv.predict.bins import CELLS, DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN, IntArray
+from improv.predict.encoding import COLUMNS, PITCH, FloatArray
 from improv.predict.grid import NO_VELOCITY
 from improv.predict.weights import Card, HeldOut, save
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
 from improv.train.networks import fill, lstm, tensors
-from improv.train.sequences import Music, heard_and_coming
+from improv.train.sequences import Music, heard_and_coming, mixed
 
 UNITS = 384
 # Notes of a sequence: a long call and its answer.
@@ -41,6 +41,8 @@ CONTEXT = 25
 RATE = 4e-3
 _LEAST_RATE = 2e-5
 _WARM_UP = 100
+# So often, a batch has some of the network's own notes mixed in.
+_OWN_NOTES = 0.2
 # Batches between two lines of progress, two checkpoints, and two looks at the validation split.
 _A_LINE = 25
 _A_CHECKPOINT = 100
@@ -50,6 +52,9 @@ _GLANCE = 192
 _EVALUATION_BATCH = 64
 # Glances without a better one, after which it ends.
 PATIENCE = 12
+
+# The heads, and the column of a note in bins that each foresees.
+HEADS = {"step": STEP_BIN, "pitch": PITCH_BIN, "velocity": VELOCITY_BIN, "duration": DURATION_BIN}
 
 Report = Callable[[str], None]
 
@@ -143,6 +148,8 @@ class _Training:
             network.optimizer.learning_rate.assign(_rate(self._done, plan.batches))
             rng = np.random.default_rng([plan.seed, self._done])
             heard, coming = self._music.draw(plan.batch, plan.length, rng)
+            if rng.random() < _OWN_NOTES:
+                heard = mixed(heard, _expected(network.predict_on_batch([heard, coming]), rng), rng)
             loss = float(network.train_on_batch([heard, coming], _targets(coming), return_dict=True)["loss"])
             self._done += 1
             # What Keras returns is the mean since the last reset; each batch is wanted by itself.
@@ -287,11 +294,10 @@ def nats(outputs: dict[str, FloatArray], coming: np.ndarray) -> tuple[np.ndarray
 
     A time's p is that of its 10 ms cell: its bin's, shared out evenly.
     """
-    columns = {"step": STEP_BIN, "pitch": PITCH_BIN, "velocity": VELOCITY_BIN, "duration": DURATION_BIN}
     losses = np.zeros(coming.shape)
     which = np.ones(coming.shape, bool)
     which[..., VELOCITY_BIN] = coming[..., VELOCITY_BIN] != NO_VELOCITY
-    for head, column in columns.items():
+    for head, column in HEADS.items():
         logits = np.asarray(outputs[head], np.float64)
         true = np.where(which[..., column], coming[..., column], 0)
         peak = logits.max(axis=-1, keepdims=True)
@@ -321,9 +327,19 @@ def _rate(done: int, batches: int) -> float:
     return up * (_LEAST_RATE + (RATE - _LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done / batches)))
 
 
+def _expected(outputs: dict[str, FloatArray], rng: np.random.Generator) -> IntArray:
+    """Return notes in bins (batch, length, 4), drawn from the network's distributions for each place."""
+    drawn = np.empty((*outputs["step"].shape[:-1], COLUMNS), np.int32)
+    for head, column in HEADS.items():
+        logits = np.asarray(outputs[head], np.float32)
+        # The largest of the logits with Gumbel noise is a draw from their softmax.
+        noise = -np.log(rng.exponential(size=logits.shape))
+        drawn[..., column] = (logits + noise).argmax(axis=-1)
+    return drawn
+
+
 def _targets(coming: np.ndarray) -> dict[str, np.ndarray]:
-    columns = {"step": STEP_BIN, "pitch": PITCH_BIN, "velocity": VELOCITY_BIN, "duration": DURATION_BIN}
-    return {head: coming[..., column] for head, column in columns.items()}
+    return {head: coming[..., column] for head, column in HEADS.items()}
 
 
 def _padded(pieces: list[tuple[FloatArray, int, int]], length: int) -> tuple[FloatArray, np.ndarray]:

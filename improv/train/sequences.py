@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from improv.predict.bins import IntArray, binned
+from improv.predict.bins import VELOCITY_BIN, IntArray, binned
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray
+from improv.predict.grid import NO_VELOCITY
 from improv.train.corpus import Corpus
 
 # The last column of what is heard: the style, 0 where it is not told.
@@ -18,6 +19,8 @@ _TEMPO = 0.15
 _LOUDNESS = 12
 # So often, the music goes on in another key in mid-sequence: a player's surprise.
 _SURPRISES = 0.15
+# In so many of the sequences that mix in the network's own notes, so many of their notes are its own.
+_MIXED, _OWN = 0.5, 0.25
 # So often, the network is not told the style: it plays for people who choose none.
 _UNTOLD = 0.5
 # A file whose velocities stray no further than this has no dynamics.
@@ -95,6 +98,24 @@ def heard_and_coming(notes: FloatArray, told: NDArray[np.int32]) -> tuple[IntArr
     heard[..., :COLUMNS] = bins[:, :-1]
     heard[..., COLUMNS] = told[:, None]
     return heard, bins[:, 1:]
+
+
+def mixed(heard: IntArray, own: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return `heard` (count, length, 5) with some notes replaced by what the network had expected in their place.
+
+    `own` (count, length, 4): its notes for each place of what was coming. What is to come stays true, so that it learns
+    to find its way back after notes that nobody else played (parallel scheduled sampling, Duckworth et al. 2019).
+    """
+    count, length, _ = heard.shape
+    which = (rng.random((count, 1)) < _MIXED) & (rng.random((count, length - 1)) < _OWN)
+    notes = np.where(which[..., None], own[:, :-1], heard[:, 1:, :COLUMNS])
+    # Where a file has no dynamics, nobody's notes have.
+    notes[..., VELOCITY_BIN] = np.where(
+        heard[:, 1:, VELOCITY_BIN] == NO_VELOCITY, NO_VELOCITY, notes[..., VELOCITY_BIN]
+    )
+    return np.concatenate(
+        [heard[:, :1], np.concatenate([notes, heard[:, 1:, COLUMNS:]], axis=-1)], axis=1, dtype=np.int32
+    )
 
 
 def _altered(notes: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -4,7 +4,7 @@ import pytest
 from improv.predict.bins import PITCH_BIN, STEP_BIN, VELOCITY_BIN
 from improv.predict.grid import NO_VELOCITY
 from improv.train.corpus import TRAIN, VALIDATION, Corpus
-from improv.train.sequences import TRANSPOSE, Music, heard_and_coming
+from improv.train.sequences import TRANSPOSE, Music, heard_and_coming, mixed
 
 
 def corpus(*lengths, velocity=None):
@@ -80,3 +80,22 @@ def test_the_music_itself_is_left_as_it_was():
     music.draw(9, 20, np.random.default_rng(1))
     heard_and_coming(music.notes[None, :21], np.zeros(1, np.int32))
     assert music.notes.tobytes() == before
+
+
+def test_its_own_notes_take_the_place_of_some_that_were_played():
+    rng = np.random.default_rng(1)
+    heard = np.stack([np.full((40, 30), column + 1, np.int32) for column in range(5)], axis=-1)
+    heard[:20, :, 2] = 32
+    own = np.full((40, 30, 4), 9, np.int32)
+    notes = mixed(heard, own, rng)
+    assert (notes[:, 0] == heard[:, 0]).all()
+    replaced = notes[..., 0] == 9
+    # About half of the sequences, a quarter of their notes.
+    assert 8 < replaced.any(axis=1).sum() < 32
+    assert 0.05 < replaced.mean() < 0.2
+    assert (notes[replaced][:, 1] == 9).all()
+    assert (notes[~replaced] == heard[~replaced]).all()
+    # The style stays, and a file without dynamics gets none.
+    assert (notes[..., 4] == 5).all()
+    assert (notes[:20, :, 2] == 32).all()
+    assert (notes[20:][replaced[20:]][:, 2] == 9).all()
