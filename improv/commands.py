@@ -16,6 +16,7 @@ import typer
 
 from improv import __version__, config
 from improv.errors import ImprovError, PortError, SessionError
+from improv.offline import offline
 from improv.settings import Settings
 from improv.supervisor import Supervisor
 
@@ -339,33 +340,4 @@ def bench(
     raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count, model))
 
 
-@app.command()
-def train(
-    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
-    network: Annotated[str, typer.Option(metavar="NAME", help="lstm or tutorial.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The model file to write.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Of tutorial.")] = 50,
-    windows: Annotated[int, typer.Option(min=1, help="Of tutorial: windows drawn afresh for each epoch.")] = 200_000,
-    batch: Annotated[int | None, typer.Option(min=1, help="Windows, or sequences; else 64 or 32.")] = None,
-    notes: Annotated[int, typer.Option(min=1, help="Of lstm: how many to train on in all.")] = 15_000_000,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of lstm: what an interrupted training goes on from.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
-) -> None:
-    """Train a network on folders of MIDI files (needs the extra `train`)."""
-
-    def report(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    try:
-        if network == "lstm":
-            from improv.train.sequence_fit import SequencePlan, fit_sequences
-
-            fit_sequences(SequencePlan(tuple(corpora), out, notes, batch or 32, seed, checkpoint=checkpoint), report)
-        else:
-            from improv.train.fit import Plan, fit
-
-            fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
-    except ImportError as error:
-        raise ImprovError(f"training needs {error.name}; install improv[train]") from error
+app.add_typer(offline)
