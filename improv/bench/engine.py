@@ -8,6 +8,7 @@ from improv.bench.worker import NotThereError, Worker
 
 PERIOD_S = 0.02
 _STEP = "one carried LSTM step with heads and sampling"
+_DEFAULT = "one carried step of the default model with heads and sampling"
 _WINDOW = "one note of the tutorial's network, its whole window of 25 notes"
 
 Samples = dict[str, list[float]]
@@ -24,7 +25,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
         tensorflow.close()
         say("engine: one note every 20 ms")
         for _ in range(rounds):
-            for name in ("step", "bare"):
+            for name in ("step", "bare", "default", "default bare"):
                 taken.setdefault(f"{name} paced", []).extend(numpy.ask(name, count=50, period=PERIOD_S))
     yield judged(
         Row(
@@ -46,6 +47,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
         )
     )
     yield judged(Row(f"{_WINDOW}, back to back", "ms", spread(taken["window"]), limits=(Limit("p50", 1.2),)))
+    yield from _default(taken)
     yield from _against_tensorflow(taken, lacks)
 
 
@@ -53,7 +55,7 @@ def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples
     """Measure everything in turn; return what is missing for TensorFlow."""
     lacks = ""
     for _ in range(rounds):
-        for name, count in (("step", 200), ("bare", 1000), ("window", 50)):
+        for name, count in (("step", 200), ("bare", 1000), ("window", 50), ("default", 200), ("default bare", 200)):
             taken.setdefault(name, []).extend(numpy.ask(name, count=count))
         for name, count in (("predict", 8), ("compiled", 50), ("unrolled", 50)):
             try:
@@ -61,6 +63,15 @@ def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples
             except NotThereError as error:
                 lacks = str(error)
     return lacks
+
+
+def _default(taken: Samples) -> Iterator[Row]:
+    for what, kind, limits in (
+        ("back to back", "", (Limit("p50", 0.4),)),
+        ("one every 20 ms", " paced", (Limit("p50", 1.0), Limit("p99", 3.0))),
+    ):
+        samples, floor = (spread(taken[name + kind]) for name in ("default", "default bare"))
+        yield judged(Row(f"{_DEFAULT}, {what}", "ms", samples, floor, limits))
 
 
 def _against_tensorflow(taken: Samples, lacks: str) -> Iterator[Row]:

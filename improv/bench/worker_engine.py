@@ -9,10 +9,12 @@ import numpy as np
 from improv.bench.worker import Task, serve
 from improv.clock import now
 from improv.predict.encoding import COLUMNS, FloatArray
-from improv.predict.engine import Taste
+from improv.predict.engine import Engine, Taste
+from improv.predict.engines import engine_of
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
 from improv.predict.weights import find, load
+from improv.settings import Settings
 
 WARM_UP = 30
 _UNIFORMS = 4096
@@ -39,9 +41,8 @@ def timed(call: Callable[[], object], count: int, period: float | None) -> list[
     return taken
 
 
-def note(*, carry: bool) -> Callable[[], object]:
-    """Return what draws one more note and takes it in, carried or from the whole window."""
-    engine = NumpyEngine(load(find("tutorial")), carry=carry)
+def note(engine: Engine) -> Callable[[], object]:
+    """Return what draws one more note and takes it in."""
     draws = uniforms(1, 1, 0, _UNIFORMS)[:, None]
     taste = Taste()
     state = engine.prime(heard(engine.info.window))
@@ -55,17 +56,20 @@ def note(*, carry: bool) -> Callable[[], object]:
     return play
 
 
-def arithmetic() -> Callable[[], object]:
-    """Return a step's arithmetic with nothing around it: what numpy and the machine take at least."""
-    tensors = load(find("tutorial")).tensors
-    recurrent, bias, pitch = tensors["lstm.recurrent"], tensors["lstm.bias"], tensors["pitch.kernel"]
-    units = len(recurrent)
-    hidden, cell = np.zeros((2, 1, units), np.float32)
+def arithmetic(recurrent: FloatArray, pitch: FloatArray) -> Callable[[], object]:
+    """Return a step's arithmetic with nothing around it: what numpy and the machine take at least.
+
+    `recurrent` (units or more, 4 units), `pitch` (units, outputs of the heads).
+    """
+    units = recurrent.shape[1] // 4
+    bias = np.zeros(4 * units, np.float32)
+    known, cell = np.zeros((1, len(recurrent)), np.float32), np.zeros((1, units), np.float32)
+    hidden = known[:, :units]
     gates = np.empty((1, 4 * units), np.float32)
     enter, forget, out, candidate = (gates[:, at * units : (at + 1) * units] for at in range(4))
 
     def step() -> None:
-        np.dot(hidden, recurrent, out=gates)
+        np.dot(known, recurrent, out=gates)
         np.add(gates, bias, out=gates)
         np.tanh(gates, out=gates)
         np.multiply(cell, forget, out=cell)
@@ -80,7 +84,18 @@ def arithmetic() -> Callable[[], object]:
 
 def tasks() -> Mapping[str, Task]:
     """Return what can be asked: each (count, period) -> list of ms."""
-    calls = {"step": note(carry=True), "window": note(carry=False), "bare": arithmetic()}
+    tutorial, default = load(find("tutorial")), load(find(Settings().model.name))
+    ours = default.tensors
+    besides = ours["step.kernel"].shape[0] - default.card.units
+    calls = {
+        "step": note(NumpyEngine(tutorial, carry=True)),
+        "window": note(NumpyEngine(tutorial, carry=False)),
+        "bare": arithmetic(tutorial.tensors["lstm.recurrent"], tutorial.tensors["pitch.kernel"]),
+        "default": note(engine_of(default)),
+        "default bare": arithmetic(
+            np.concatenate([ours["lstm.recurrent"], ours["lstm.kernel"][-besides:]]), ours["step.kernel"][:-besides]
+        ),
+    }
     for call in calls.values():
         timed(call, WARM_UP, None)
     gc.collect()
