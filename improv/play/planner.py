@@ -10,6 +10,7 @@ from improv.listen.phrase import Call
 from improv.play.turns import Answer
 from improv.predict.encoding import FloatArray, notes_to_array
 from improv.predict.engine import Engine, Taste
+from improv.predict.repetition import LoopGuard
 from improv.predict.sampling import uniforms
 
 MIN_NOTES = 4
@@ -41,12 +42,12 @@ def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer 
     Pure: the same arguments give the same answer. `heard` holds at least one note.
     """
     draws = uniforms(brief.seed, brief.revision, 0, MAX_NOTES)
-    state = engine.prime(notes_to_array(heard))
+    state, guard = engine.prime(notes_to_array(heard)), LoopGuard()
     rows: list[FloatArray] = []
     onset = 0.0
     while len(rows) < MAX_NOTES:
         taste = brief.taste if not rows else brief.taste.after(0.0)
-        row = engine.draw(state, draws[len(rows)][None], taste)
+        row = guard.draw(engine, state, draws[len(rows)][None], taste)
         if rows:
             onset += float(row[0, 1])
         else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from improv.predict.encoding import COLUMNS, FloatArray
 from improv.predict.engine import Engine, Taste
+from improv.predict.repetition import LoopGuard
 from improv.predict.sampling import uniforms
 
 
@@ -20,8 +21,8 @@ def continuations(
     draws = np.stack([uniforms(seed, 0, candidate, count) for candidate in range(batch)], axis=1)
     taste = replace(taste, elapsed_s=0.0)
     notes = np.empty((batch, count, COLUMNS), np.float32)
-    state = engine.prime(prompt, batch)
+    state, guard = engine.prime(prompt, batch), LoopGuard(batch)
     for at in range(count):
-        notes[:, at] = engine.draw(state, draws[at], taste)
+        notes[:, at] = guard.draw(engine, state, draws[at], taste)
         state = engine.advance(state, notes[:, at])
     return notes
