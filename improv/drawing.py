@@ -26,7 +26,7 @@ _CROWDED_S = 240.0
 _BLACK_KEYS = {1, 3, 6, 8, 10}
 # Notes thinner or shorter than this are hard to see.
 _THINNEST_PX = 5.0
-_SHORTEST_S = 0.05
+_SHORTEST_PX = 2.0
 _FAINTEST = 0.4
 # Room above the notes for the labels of the shades, in semitones.
 _HEADROOM = 6
@@ -68,7 +68,7 @@ def roll(parts: Sequence[Part], title: str, shades: Sequence[Shade] = ()) -> "Fi
         here = [shade for shade in shades if shade.end >= left and shade.start <= right]
         _shade(axes, here, highest, labelled=seconds < _CROWDED_S)
         for part in parts:
-            _notes(axes, part, thickness, loudest)
+            _notes(axes, part, thickness, seconds * _SHORTEST_PX / _WIDTH_PX, loudest)
         axes.set_xlim(left, right)
         axes.set_ylim(lowest, highest)
     axes.set_xlabel("seconds", color=INK, fontsize=11)
@@ -148,14 +148,14 @@ def _shade(axes: "Axes", shades: Iterable[Shade], top: int, *, labelled: bool) -
         )
 
 
-def _notes(axes: "Axes", part: Part, thickness: float, loudest: int) -> None:
-    """Draw notes of a `thickness` in semitones, the louder the brighter."""
+def _notes(axes: "Axes", part: Part, thickness: float, shortest: float, loudest: int) -> None:
+    """Draw notes of a `thickness` in semitones, `shortest` in seconds; the louder the brighter."""
     from matplotlib.collections import PolyCollection  # noqa: PLC0415
     from matplotlib.colors import to_rgba  # noqa: PLC0415
 
     boxes, colours = [], []
     for note in part.notes:
-        left, right = note.onset, note.onset + max(note.duration, _SHORTEST_S)
+        left, right = note.onset, note.onset + max(note.duration, shortest)
         low, high = note.pitch - thickness / 2, note.pitch + thickness / 2
         boxes.append([(left, low), (left, high), (right, high), (right, low)])
         colours.append(to_rgba(part.colour, _FAINTEST + (1 - _FAINTEST) * note.velocity / loudest))

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -80,3 +80,34 @@ def generate(
     work.write(piece.without_prompt() if no_prompt else piece, out, png)
     print(f"{out}: {len(piece.continuation)} notes of {piece.model}, after {len(piece.prompt)} of {piece.source}")
     print(f"picture: {png}")
+
+
+@offline.command()
+def plot(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="MIDI files, sessions, or a training's history.")
+    ],
+    kind: Annotated[
+        Literal["roll", "distributions", "loss"] | None,
+        typer.Option(help="A piano roll (loss, of a history); or what occurs how often, all files in one."),
+    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N notes of a file.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="Else FILE.roll.png and so on.")] = None,
+) -> None:
+    """Draw what is in a MIDI file or a session (.jsonl), or how a training went (.history.csv)."""
+    from improv import plot as work
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: a picture ends in .png")
+    if out is not None and len(files) > 1 and kind != "distributions":
+        raise UsageError(f"--out {out}: {len(files)} files are {len(files)} pictures (but of distributions)")
+    for file in files[:1] if kind == "distributions" else files:
+        chosen = kind or work.kind_of(file)
+        png = out or file.with_suffix(f".{chosen}.png")
+        if chosen == "loss":
+            work.draw_loss(file, png)
+        elif chosen == "roll":
+            work.draw_roll(file, first, png)
+        else:
+            work.draw_distributions(files, first, png)
+        print(f"picture: {png}")

@@ -43,7 +43,11 @@ class Windows:
 
 def windows(corpora: Sequence[Corpus], split: str, length: int) -> Windows:
     """Return the windows of `length` notes in a split of all `corpora`."""
-    files = [notes for corpus in corpora for notes in corpus.files(split)]
+    return windows_in([notes for corpus in corpora for notes in corpus.files(split)], length)
+
+
+def windows_in(files: Sequence[FloatArray], length: int) -> Windows:
+    """Return the windows of `length` notes in `files`, each the notes (n, 4) of one."""
     offsets = np.cumsum([0, *map(len, files)], dtype=np.int64)
     starts = [offset + np.arange(max(0, len(notes) - length)) for offset, notes in zip(offsets, files, strict=False)]
     return Windows(
