@@ -69,13 +69,11 @@ def _samples(path: Path, first: int | None) -> list[tuple[str, FloatArray]]:
 
 def _beginning(music: Score, first: int | None) -> Score:
     """Return the `first` notes of a session, whoever played them, and the answers that they belong to."""
-    onsets = sorted(played.note.onset for played in (*music.human, *music.machine))
-    if first is None or first >= len(onsets):
+    both = [(played, True) for played in music.human] + [(played, False) for played in music.machine]
+    if first is None or first >= len(both):
         return music
-    limit = onsets[first - 1]
-    human, machine = (
-        tuple(played for played in part if played.note.onset <= limit) for part in (music.human, music.machine)
-    )
-    end = max(played.note.onset + played.note.duration for played in (*human, *machine))
-    answers = tuple(replace(answer, end=min(answer.end, end)) for answer in music.answers if answer.start <= limit)
-    return replace(music, human=human, machine=machine, answers=answers, end=end)
+    both = sorted(both, key=lambda each: each[0].note.onset)[:first]
+    last, end = both[-1][0].note.onset, max(played.note.onset + played.note.duration for played, _ in both)
+    answers = [replace(answer, end=min(answer.end, end)) for answer in music.answers if answer.start <= last]
+    human, machine = (tuple(played for played, by_human in both if by_human is human) for human in (True, False))
+    return replace(music, human=human, machine=machine, answers=tuple(answers), end=end)
