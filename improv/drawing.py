@@ -26,7 +26,7 @@ _CROWDED_S = 240.0
 _BLACK_KEYS = {1, 3, 6, 8, 10}
 # Notes thinner or shorter than this are hard to see.
 _THINNEST_PX = 5.0
-_SHORTEST_PX = 2.0
+_SHORTEST_PX = 3.0
 _FAINTEST = 0.4
 # Room above the notes for the labels of the shades, in semitones.
 _HEADROOM = 6

@@ -127,6 +127,8 @@ def test_the_command_says_what_it_made(improv, tmp_path):
     assert (done.code, done.err) == (0, "")
     assert done.out == "new/nine.mid: 9 notes of lstm, after 25 of demo\npicture: new/nine.png\n"
     assert len(notes_of(tmp_path / "new" / "nine.mid").notes) == 34
+    done = improv("generate", "--notes", "1", "--out", "$日$.mid")
+    assert (done.code, done.err) == (0, "")
     done = improv("generate", "new/nine.mid", "--no-prompt", "--seconds", "2")
     assert done.code == 0
     assert done.out.startswith("generated.mid: ")

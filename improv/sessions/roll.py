@@ -1,5 +1,6 @@
 """A session as a picture: a piano roll in two colours."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ def save(figure: "Figure", png: Path) -> None:
     """Write a picture. Raises SessionError."""
     try:
         png.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(png, format="png")
+        with warnings.catch_warnings():
+            # A file may be named in letters that matplotlib's own font lacks: they are drawn as boxes.
+            warnings.filterwarnings("ignore", r"Glyph \d+")
+            figure.savefig(png, format="png")
     except OSError as error:
         raise SessionError(f"{png}: {error.strerror or error}") from error
