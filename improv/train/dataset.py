@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, FloatArray, tutorial_features
-from improv.train.corpus import Corpus
+
+if TYPE_CHECKING:  # brings symusic
+    from improv.train.corpus import Corpus
 
 Indices = NDArray[np.int64]
 Labels = dict[str, NDArray[np.float32] | NDArray[np.int32]]
@@ -41,7 +44,7 @@ class Windows:
         }
 
 
-def windows(corpora: Sequence[Corpus], split: str, length: int) -> Windows:
+def windows(corpora: Sequence["Corpus"], split: str, length: int) -> Windows:
     """Return the windows of `length` notes in a split of all `corpora`."""
     return windows_in([notes for corpus in corpora for notes in corpus.files(split)], length)
 
