@@ -73,7 +73,7 @@ def test_a_style_is_heard_and_an_unknown_one_is_told_those_there_are():
     assert first != second
     with pytest.raises(ModelError, match=f"no style 'polka' .it has: {', '.join(STYLES)}"):
         generate.generate(Wish(style="polka"))
-    with pytest.raises(ModelError, match="tutorial has no styles to choose from, 'polka'"):
+    with pytest.raises(ModelError, match="tutorial has no styles to choose from, so none named 'polka'"):
         generate.generate(Wish(model="tutorial", style="polka"))
 
 

@@ -15,5 +15,5 @@ def engine_of(weights: Weights, style: str | None = None) -> Engine:
     if weights.card.network == "lstm":
         return LstmEngine(weights, style=style)
     if style is not None:
-        raise ModelError(f"{weights.name} has no styles to choose from, {style!r} or other")
+        raise ModelError(f"{weights.name} has no styles to choose from, so none named {style!r}")
     return NumpyEngine(weights)
