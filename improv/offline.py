@@ -1,12 +1,14 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from improv.errors import ImprovError
+from improv.errors import ImprovError, UsageError
+from improv.supervisor import ONE_THREAD
 
 offline = typer.Typer()
 
@@ -41,3 +43,71 @@ def train(
             fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error
+
+
+@offline.command()
+def generate(
+    prompt: Annotated[
+        Path | None,
+        typer.Argument(metavar="PROMPT", help="A MIDI file or a session (.jsonl); else a recording of ours."),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="The network that goes on.")] = "lstm",
+    style: Annotated[str | None, typer.Option(metavar="NAME", help="One of the model's styles.")] = None,
+    prompt_notes: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many of its first notes it goes on from; else a window.")
+    ] = None,
+    notes: Annotated[int | None, typer.Option(min=1, max=10_000, help="How long it goes on; else 120 notes.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, max=600, help="Or so long.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.05, max=4, help="How daring it plays.")] = 1.0,
+    top_p: Annotated[float, typer.Option(min=0.05, max=1, help="The likeliest share that is drawn from.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
+    out: Annotated[Path, typer.Option(metavar="FILE.mid", help="Its picture goes beside it.")] = Path("generated.mid"),
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", help="Leave out what it goes on from.")] = False,
+) -> None:
+    """Go on from the beginning of a MIDI file or a session: a MIDI file and a picture."""
+    # Before numpy is loaded: on several threads, one note at a time takes longer, ten times so beside other work.
+    os.environ |= ONE_THREAD | os.environ
+    from improv import generate as work
+
+    png = out.with_suffix(".png")
+    if out.suffix.lower() not in {".mid", ".midi"}:
+        raise UsageError(f"--out {out}: a MIDI file ends in .mid")
+    if prompt is not None and prompt.resolve() == out.resolve():
+        raise UsageError(f"--out {out}: that is the prompt")
+    piece = work.generate(
+        work.Wish(prompt, model, style, prompt_notes, notes, seconds, temperature, top_p, seed),
+    )
+    work.write(piece.without_prompt() if no_prompt else piece, out, png)
+    print(f"{out}: {len(piece.continuation)} notes of {piece.model}, after {len(piece.prompt)} of {piece.source}")
+    print(f"picture: {png}")
+
+
+@offline.command()
+def plot(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="MIDI files, sessions, or a training's history.")
+    ],
+    kind: Annotated[
+        Literal["roll", "distributions", "loss"] | None,
+        typer.Option(help="A piano roll (loss, of a history); or what occurs how often, all files in one."),
+    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N notes of a file.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="Else FILE.roll.png and so on.")] = None,
+) -> None:
+    """Draw what is in a MIDI file or a session (.jsonl), or how a training went (.history.csv)."""
+    from improv import plot as work
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: a picture ends in .png")
+    if out is not None and len(files) > 1 and kind != "distributions":
+        raise UsageError(f"--out {out}: {len(files)} files are {len(files)} pictures (but of distributions)")
+    for file in files[:1] if kind == "distributions" else files:
+        chosen = kind or work.kind_of(file)
+        png = out or file.with_suffix(f".{chosen}.png")
+        if chosen == "loss":
+            work.draw_loss(file, png)
+        elif chosen == "roll":
+            work.draw_roll(file, first, png)
+        else:
+            work.draw_distributions(files, first, png)
+        print(f"picture: {png}")

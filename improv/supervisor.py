@@ -21,7 +21,7 @@ from types import FrameType
 
 TICK_S = 0.25
 # Numerical libraries on one thread: a second one costs a small network more than it brings.
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # The exit code of a child whose successor may fare better: its MIDI server has gone (EX_TEMPFAIL of sysexits.h).
 TRY_AGAIN = 75
 
@@ -106,7 +106,7 @@ class _Child:
         with _interrupts_held_back():
             self.process = subprocess.Popen(
                 self.program.command,
-                env=_ONE_THREAD | os.environ,
+                env=ONE_THREAD | os.environ,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # A terminal's Ctrl-C is ours to act on, not theirs.

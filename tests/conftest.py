@@ -3,10 +3,14 @@
 import importlib.util
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from improv import cli
+
+ROOT = Path(__file__).parents[1]
 LIVE = Path(__file__).with_name("live")
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 SERVERS = [name for name in ("jackd", "fluidsynth") if shutil.which(name) is None]
@@ -34,3 +38,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if CI:
             pytest.fail("TensorFlow is not installed")
         pytest.skip("TensorFlow is not installed")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def improv(tmp_path, monkeypatch, capfd):
+    """Return a function that runs `improv` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["improv", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return Done(left.value.code or 0, *capfd.readouterr())
+
+    return run

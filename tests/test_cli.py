@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,30 +9,6 @@ import pytest
 from improv import __version__, cli
 
 ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def improv(tmp_path, monkeypatch, capfd):
-    """Return a function that runs `improv` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["improv", *arguments])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return Done(left.value.code or 0, *capfd.readouterr())
-
-    return run
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("jam", "--help"), ("demo", "-h"), ("train", "--help")])

@@ -1,7 +1,7 @@
 """A session as a MIDI file that every sequencer opens: type 1, the human, the machine and controllers apart."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import mido
@@ -26,7 +26,11 @@ def export(journal: Path, midi: Path) -> None:
 
     Second 0 is the session's start, but at most a second before the first note. Raises SessionError.
     """
-    file = to_midi(score(read(journal)), journal.stem)
+    save(to_midi(score(read(journal)), journal.stem), midi)
+
+
+def save(file: mido.MidiFile, midi: Path) -> None:
+    """Write a MIDI file, whole or not at all. Raises SessionError."""
     draft = midi.with_name(f".{midi.name}.{os.getpid()}")
     try:
         midi.parent.mkdir(parents=True, exist_ok=True)
@@ -48,28 +52,30 @@ def unexported(folder: Path) -> list[Path]:
 
 def to_midi(music: Score, name: str) -> mido.MidiFile:
     """Return `music` as a type-1 file: tempo, time signature and answers; the human; the machine; controllers."""
+    markers = [(answer.start, f"answer {answer.number}") for answer in music.answers]
+    file = of_parts(name, {"human": music.human, "machine": music.machine}, markers)
+    controllers = [(_tick(at), _CONTROL, mido.Message.from_bytes(data)) for at, data in music.controllers]
+    file.tracks.append(_track([_named("controllers"), *controllers]))
+    return file
+
+
+def of_parts(
+    name: str, parts: Mapping[str, Iterable[Played]], markers: Iterable[tuple[float, str]] = ()
+) -> mido.MidiFile:
+    """Return a type-1 file of tempo, time signature and `markers` (at, text), and a track for each of `parts`."""
     conductor: list[_Timed] = [
         (0, _OFF, mido.MetaMessage("track_name", name=_latin(name))),
         (0, _OFF, mido.MetaMessage("set_tempo", tempo=_TEMPO)),
         (0, _OFF, mido.MetaMessage("time_signature", numerator=4, denominator=4)),
     ]
-    conductor += [
-        (_tick(answer.start), _ON, mido.MetaMessage("marker", text=f"answer {answer.number}"))
-        for answer in music.answers
-    ]
-    controllers = [(_tick(at), _CONTROL, mido.Message.from_bytes(data)) for at, data in music.controllers]
+    conductor += [(_tick(at), _ON, mido.MetaMessage("marker", text=text)) for at, text in markers]
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
-    file.tracks = [
-        _track(conductor),
-        _track([_named("human"), *_notes(music.human)]),
-        _track([_named("machine"), *_notes(music.machine)]),
-        _track([_named("controllers"), *controllers]),
-    ]
+    file.tracks = [_track(conductor), *(_track([_named(part), *_notes(notes)]) for part, notes in parts.items())]
     return file
 
 
 def _named(name: str) -> _Timed:
-    return 0, -1, mido.MetaMessage("track_name", name=name)
+    return 0, -1, mido.MetaMessage("track_name", name=_latin(name))
 
 
 def _notes(notes: Iterable[Played]) -> Iterator[_Timed]:

@@ -203,10 +203,10 @@ def _notes(timed: Iterable[tuple[float, mido.Message]]) -> list[Note]:
                 sounding[message.channel, message.note] = (at, message.velocity)
     for key in list(sounding):
         end(key, at)
-    return _one_voice(sorted(notes, key=lambda note: (note.onset, note.pitch)))
+    return one_voice(sorted(notes, key=lambda note: (note.onset, note.pitch)))
 
 
-def _one_voice(notes: list[Note]) -> list[Note]:
+def one_voice(notes: list[Note]) -> list[Note]:
     """Return the notes without overlaps at one pitch: two hands, or two tracks, share the keys."""
     next_onset: dict[int, float] = {}
     kept = []

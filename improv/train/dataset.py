@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, FloatArray, tutorial_features
-from improv.train.corpus import Corpus
+
+if TYPE_CHECKING:  # brings symusic
+    from improv.train.corpus import Corpus
 
 Indices = NDArray[np.int64]
 Labels = dict[str, NDArray[np.float32] | NDArray[np.int32]]
@@ -41,9 +44,13 @@ class Windows:
         }
 
 
-def windows(corpora: Sequence[Corpus], split: str, length: int) -> Windows:
+def windows(corpora: Sequence["Corpus"], split: str, length: int) -> Windows:
     """Return the windows of `length` notes in a split of all `corpora`."""
-    files = [notes for corpus in corpora for notes in corpus.files(split)]
+    return windows_in([notes for corpus in corpora for notes in corpus.files(split)], length)
+
+
+def windows_in(files: Sequence[FloatArray], length: int) -> Windows:
+    """Return the windows of `length` notes in `files`, each the notes (n, 4) of one."""
     offsets = np.cumsum([0, *map(len, files)], dtype=np.int64)
     starts = [offset + np.arange(max(0, len(notes) - length)) for offset, notes in zip(offsets, files, strict=False)]
     return Windows(
