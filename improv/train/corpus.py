@@ -204,5 +204,5 @@ def _load(packed: Path) -> _Everything | None:
             left_out = tuple((name, reason) for name, reason in about["left_out"])
             names, splits, hashes = (tuple(about[each]) for each in ("names", "splits", "hashes"))
             return _Everything(about["licence"], notes, bounds, names, splits, hashes, left_out)
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile):
         return None

@@ -8,9 +8,9 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -41,20 +41,31 @@ class Reading:
     reason: str = ""
 
 
-def read_all(files: Iterator[File], processes: int | None = None) -> list[Reading]:
-    """Return what became of each file, in no order. `processes`: as many as cores, fewer for few files.
+def read_all(files: Iterator[File]) -> list[Reading]:
+    """Return what became of each file, in no order.
 
     Raises ImportError without symusic, CorpusError where no reading process starts, and whatever `files` raises.
     """
+    first = list(islice(files, _FILES_A_PROCESS))
+    with started(cores() if len(first) == _FILES_A_PROCESS else 1) as processes:
+        return read_with(processes, chain(first, files))
+
+
+@contextmanager
+def started(count: int) -> "Iterator[list[Process]]":
+    """Start so many reading processes, and end them. Raises ImportError without symusic."""
     if find_spec("symusic") is None:
         raise ModuleNotFoundError("No module named 'symusic'", name="symusic")
-    first = list(islice(files, _FILES_A_PROCESS))
-    if processes is None:
-        processes = cores() if len(first) == _FILES_A_PROCESS else 1
-    jobs = _Jobs(chain(first, files))
-    with ThreadPoolExecutor(processes) as threads:
+    with ExitStack() as stack:
+        yield [stack.enter_context(Process()) for _ in range(count)]
+
+
+def read_with(processes: "Sequence[Process]", files: Iterator[File]) -> list[Reading]:
+    """Return what became of each file, in no order. Raises like `read_all`."""
+    jobs = _Jobs(files)
+    with ThreadPoolExecutor(len(processes)) as threads:
         try:
-            parts = [threads.submit(_work, jobs) for _ in range(processes)]
+            parts = [threads.submit(_work, process, jobs) for process in processes]
             return [reading for part in parts for reading in part.result()]
         finally:
             # After an error or Ctrl-C, nobody begins another file.
@@ -77,27 +88,26 @@ class _Jobs:
             return None if self._is_over else next(self._files, None)
 
 
-def _work(jobs: _Jobs) -> list[Reading]:
+def _work(process: "Process", jobs: _Jobs) -> list[Reading]:
     """Have a process read files until there are no more."""
     readings = []
     try:
-        with _Process() as process:
-            while (file := jobs.take()) is not None:
-                readings.append(_reading(process, file))
+        while (file := jobs.take()) is not None:
+            readings.append(_reading(process, file))
     except BaseException:
         jobs.stop()
         raise
     return readings
 
 
-def _reading(process: "_Process", file: File) -> Reading:
+def _reading(process: "Process", file: File) -> Reading:
     if file.reason:
         return Reading(file.name, reason=file.reason)
     notes, reason = process.read(file)
     return Reading(file.name, hashlib.sha256(file.data).hexdigest(), notes, reason)
 
 
-class _Process:
+class Process:
     """A reading process; another takes its place when a file has brought it down."""
 
     def __init__(self) -> None:
@@ -110,10 +120,11 @@ class _Process:
         self._end()
 
     def read(self, file: File) -> tuple[Packed | None, str]:
-        """Return the notes in `file`, or None and the reason."""
+        """Return the notes in `file`, or None and the reason. Raises CorpusError where the process does not start."""
         watch = Timer(PATIENCE_S, self._process.kill)
         watch.start()
         try:
+            self._wait_until_ready()
             is_read, answer = self._ask(file)
         except (OSError, EOFError):
             self._end()
@@ -147,11 +158,15 @@ class _Process:
             env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
         )
         self._asks, self._answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
-        try:
-            self._receive(len(READY))
-        except EOFError as error:
-            self._end()
-            raise CorpusError("the process that reads MIDI files does not start") from error
+        self._is_ready = False
+
+    def _wait_until_ready(self) -> None:
+        if not self._is_ready:
+            try:
+                self._receive(len(READY))
+            except EOFError as error:
+                raise CorpusError("the process that reads MIDI files does not start here") from error
+            self._is_ready = True
 
     def _end(self) -> None:
         self._process.kill()

@@ -6,7 +6,7 @@ import pytest
 
 from improv.errors import CorpusError
 from improv.train import readers
-from improv.train.readers import read_all
+from improv.train.readers import Process, read_all, read_with, started
 from improv.train.sources import File
 
 
@@ -16,7 +16,7 @@ def file(tmp_path, write_midi):
 
 
 def test_a_file_that_brings_its_reader_down_is_one_broken_file(file):
-    with readers._Process() as process:
+    with Process() as process:
         assert len(process.read(file)[0]) == 2
         os.kill(process._process.pid, signal.SIGKILL)
         assert process.read(file) == (None, readers._FATAL)
@@ -24,16 +24,18 @@ def test_a_file_that_brings_its_reader_down_is_one_broken_file(file):
 
 
 def test_a_file_that_keeps_its_reader_for_too_long_is_one_broken_file(file, monkeypatch):
-    monkeypatch.setattr(readers, "PATIENCE_S", 0.1)
-    with readers._Process() as process:
+    with Process() as process:
+        assert len(process.read(file)[0]) == 2
         os.kill(process._process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(readers, "PATIENCE_S", 0.1)
         assert process.read(file) == (None, readers._FATAL)
+        monkeypatch.undo()
         assert len(process.read(file)[0]) == 2
 
 
 def test_everything_is_told_of_every_file(file):
     files = [file, File("b.mid", b"MThd"), File("c.mid", reason="absurd: 33 MB"), File("d\udcff.mid", file.data)]
-    found = {reading.name: reading for reading in read_all(iter(files), 2)}
+    found = {reading.name: reading for reading in read_all(iter(files))}
     assert [found[each.name].reason.partition(":")[0] for each in files] == ["", "broken", "absurd", ""]
     assert found["a.mid"].hash == found["d\udcff.mid"].hash != found["b.mid"].hash
     assert found["a.mid"].notes.tolist() == found["d\udcff.mid"].notes.tolist()
@@ -45,8 +47,8 @@ def test_an_error_in_the_source_ends_all_readers(file):
             yield file
         raise CorpusError("the archive is damaged")
 
-    with pytest.raises(CorpusError, match="damaged"):
-        read_all(files(), 2)
+    with started(2) as processes, pytest.raises(CorpusError, match="damaged"):
+        read_with(processes, files())
     assert not psutil.Process().children()
 
 
