@@ -41,3 +41,31 @@ def train(
             fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error
+
+
+@offline.command()
+def corpus(
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders, zip or tar archives of MIDI.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw a picture of each here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything here too.")] = None,
+) -> None:
+    """Say what is in corpora: sizes, distributions, what is left out, what is on both sides of the split."""
+    from rich.console import Console
+
+    from improv.train.corpus_plot import draw
+    from improv.train.report import examine, render, write
+
+    try:
+        report = examine(corpora)
+    except ImportError as error:
+        raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
+    screen = Console(width=None if sys.stdout.isatty() else 120)
+    for part in render(report):
+        screen.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+    if json_file is not None:
+        write(report, json_file)
+    for number, each in enumerate(report.corpora if out else (), start=1):
+        others = [other.name for other in report.corpora]
+        png = Path(out or "", f"{each.name}.png" if others.count(each.name) == 1 else f"{each.name}-{number}.png")
+        draw(each, png)
+        print(f"picture: {png}", file=sys.stderr)

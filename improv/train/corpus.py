@@ -66,12 +66,12 @@ class Corpus:
         )
 
 
-def read(path: Path, cache: Path = CACHE, splits: Sequence[str] = (TRAIN, VALIDATION)) -> Corpus:
+def read(path: Path, cache: Path = CACHE, splits: Sequence[str] | None = (TRAIN, VALIDATION)) -> Corpus:
     """Return the music in `path`, a folder or an archive: MIDI files, and sessions of ours as their human played them.
 
     An `index.csv` (columns path, split) or MAESTRO's metadata say which files count and where they belong; without
     one all do, split by the hash of their bytes. Of other splits than `splits` nothing is returned: what is to test
-    with is neither trained nor validated on. Raises CorpusError where there is no music.
+    with is neither trained nor validated on (None: all splits are). Raises CorpusError where there is no music.
     """
     where = source(path)
     packed = _cached(where, path, cache)
@@ -103,9 +103,9 @@ class _Everything:
     hashes: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
 
-    def of(self, name: str, splits: Sequence[str]) -> Corpus:
-        """Return the corpus `name`: the files in `splits`."""
-        asked = [at for at, split in enumerate(self.splits) if split in splits]
+    def of(self, name: str, splits: Sequence[str] | None) -> Corpus:
+        """Return the corpus `name`: the files in `splits`, or all."""
+        asked = [at for at, split in enumerate(self.splits) if splits is None or split in splits]
         notes, bounds = self.notes, self.bounds
         if len(asked) < len(self.splits):
             files = [notes[bounds[at] : bounds[at + 1]] for at in asked]
@@ -120,7 +120,7 @@ class _Everything:
             self.left_out,
             tuple(self.names[at] for at in asked),
             tuple(self.hashes[at] for at in asked),
-            dict(Counter(split for split in self.splits if split not in splits)),
+            dict(Counter(self.splits[at] for at in sorted(set(range(len(self.splits))) - set(asked)))),
         )
 
 
