@@ -1,4 +1,4 @@
-"""The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
+"""The commands of the offline side: train, corpus, evaluate, generate. Each imports what does its work when called."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ offline = typer.Typer()
 
 @offline.command()
 def train(
-    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders, zip or tar archives of MIDI.")],
     network: Annotated[str, typer.Option(metavar="NAME", help="lstm or tutorial.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model file to write.")],
     epochs: Annotated[int, typer.Option(min=1, help="Of tutorial.")] = 50,
@@ -25,7 +25,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
 ) -> None:
-    """Train a network on folders of MIDI files (needs the extra `train`)."""
+    """Train a network on corpora of MIDI files (needs the extra `train`)."""
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
