@@ -164,7 +164,11 @@ def _without_exports(readings: list[Reading]) -> list[Reading]:
     """Leave out what is no journal, and the MIDI files that are exports of a journal beside them."""
     is_journal = {reading.name: PurePosixPath(reading.name).suffix.lower() == JOURNAL for reading in readings}
     ours = [reading for reading in readings if not is_journal[reading.name] or reading.reason != NOT_A_JOURNAL]
-    sessions = {PurePosixPath(reading.name).with_suffix("") for reading in ours if is_journal[reading.name]}
+    sessions = {
+        PurePosixPath(reading.name).with_suffix("")
+        for reading in ours
+        if is_journal[reading.name] and (reading.notes is not None or reading.reason.startswith("empty"))
+    }
     return [
         reading
         for reading in ours
@@ -183,9 +187,12 @@ def _store(packed: Path, everything: _Everything) -> None:
     packed.parent.mkdir(parents=True, exist_ok=True)
     draft = packed.with_suffix(f".{os.getpid()}")
     about = {each: getattr(everything, each) for each in ("licence", "names", "splits", "hashes", "left_out")}
-    with draft.open("wb") as out:
-        np.savez(out, notes=everything.notes, bounds=everything.bounds, about=json.dumps(about))
-    draft.replace(packed)
+    try:
+        with draft.open("wb") as out:
+            np.savez(out, notes=everything.notes, bounds=everything.bounds, about=json.dumps(about))
+        draft.replace(packed)
+    finally:
+        draft.unlink(missing_ok=True)
     # What the place held before will not come back.
     for older in packed.parent.iterdir():
         if older != packed and older.suffix == ".npz" and older.name[:-16] == packed.name[:-16]:

@@ -25,7 +25,7 @@ CHORD_S = 0.05
 LEAST_SHARE = 0.1
 # A file with fewer passages than this shares 10 % by accident.
 _FEWEST = 20
-# A passage in more files than this is an exercise.
+# A passage in more of the held-out files than this is an exercise.
 _COMMON = 30
 
 _Hashes = NDArray[np.uint64]

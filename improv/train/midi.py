@@ -22,7 +22,7 @@ from improv.train.sources import JOURNAL, NOT_A_JOURNAL
 LONGEST_S = 10 * 3600
 LONGEST_NOTE_S = 600
 MOST_AT_ONCE = 256
-MOST_ASECOND = 200
+MOST_A_SECOND = 200
 # ... which says nothing of a file with fewer notes than this.
 _DENSE = 1000
 
@@ -153,7 +153,7 @@ def _refuse_absurd(step: NDArray[np.int64], duration: NDArray[np.int64]) -> None
     at_once = int(np.diff(moments).max())
     if at_once > MOST_AT_ONCE:
         raise CorpusError(f"absurd: {at_once:,} notes at one moment")
-    if len(step) >= _DENSE and len(step) > MOST_ASECOND * seconds:
+    if len(step) >= _DENSE and len(step) > MOST_A_SECOND * seconds:
         raise CorpusError(f"absurd: {len(step) / max(seconds, 0.001):,.0f} notes a second")
 
 

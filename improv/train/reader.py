@@ -37,7 +37,7 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
         try:
             is_read, answer = True, pack(name, data).tobytes()
         except CorpusError as error:
-            is_read, answer = False, str(error).encode()
+            is_read, answer = False, str(error).encode("utf-8", "replace")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's
             is_read, answer = False, f"broken: {type(error).__name__}: {error}".encode("utf-8", "replace")
         answers.write(ANSWER.pack(is_read, len(answer)))

@@ -46,7 +46,7 @@ def examine(paths: Sequence[Path], cache: Path = CACHE) -> Report:
 def write(report: Report, file: Path) -> None:
     """Write all of it into `file`, as JSON. Raises CorpusError."""
     try:
-        file.write_text(json.dumps(facts(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(facts(report), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"{file}: {error.strerror or error}") from error
 
@@ -94,10 +94,13 @@ def render(report: Report) -> "list[Table | str]":
     return [
         _sizes(corpora),
         _distributions(corpora),
-        *_remarks(corpora),
-        *_left_out(corpora),
-        *_twice(report.duplicates),
+        *map(_printable, (*_remarks(corpora), *_left_out(corpora), *_twice(report.duplicates))),
     ]
+
+
+def _printable(line: str) -> str:
+    """Return `line` with what a file's name may do to a terminal made visible."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
 def _sizes(corpora: Sequence[Corpus]) -> "Table":
@@ -126,32 +129,32 @@ def _remarks(corpora: Sequence[Corpus]) -> Iterator[str]:
     for corpus in corpora:
         chords = f"{_chords(corpus):.0%} of the notes come within {CHORD_S * 1000:.0f} ms of the one before"
         flat = _without_dynamics(corpus)
-        yield (f"{corpus.name}: {chords}" + (f"; files without dynamics: {flat:,}" if flat else ""))
+        yield f"{corpus.name}: {chords}" + (f"; files without dynamics: {flat:,}" if flat else "")
 
 
 def _left_out(corpora: Sequence[Corpus]) -> Iterator[str]:
     """Yield the first files left out for each reason, and how many more there are."""
     for corpus in corpora:
         if not corpus.left_out:
-            yield (f"{corpus.name}: no file is left out")
+            yield f"{corpus.name}: no file is left out"
         for kind, count in sorted(corpus.skipped.items()):
-            yield (f"{corpus.name}: left out, {kind}: {count:,}")
+            yield f"{corpus.name}: left out, {kind}: {count:,}"
             own = [each for each in corpus.left_out if each[1].partition(":")[0] == kind]
             for name, reason in own[:_FIRST]:
                 details = reason.partition(": ")[2]
-                yield (f"    {name}" + (f": {details}" if details else ""))
+                yield f"    {name}" + (f": {details}" if details else "")
             if count > _FIRST:
-                yield (f"    and {count - _FIRST:,} more")
+                yield f"    and {count - _FIRST:,} more"
 
 
 def _twice(found: Sequence[Duplicate]) -> Iterator[str]:
     if not found:
-        yield ("nothing that is held out is among what is trained on")
+        yield "nothing that is held out is among what is trained on"
     for each in found[:_MOST_DUPLICATES]:
         share = f" ({each.share:.0%} of its passages)" if each.how == SHARED else ""
-        yield (f"{each.held_out} ({each.split}) has {each.how}{share} as {each.train} ({TRAIN})")
+        yield f"{each.held_out} ({each.split}) has {each.how}{share} as {each.train} ({TRAIN})"
     if len(found) > _MOST_DUPLICATES:
-        yield (f"and {len(found) - _MOST_DUPLICATES:,} more files that are held out and trained on")
+        yield f"and {len(found) - _MOST_DUPLICATES:,} more files that are held out and trained on"
 
 
 def _splits(corpus: Corpus) -> list[tuple[str, int, int, float]]:

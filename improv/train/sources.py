@@ -58,10 +58,11 @@ def source(path: Path) -> Source:
             return _Folder(path)
         if not path.is_file():
             raise CorpusError(f"{path}: no such file or folder")
-        if zipfile.is_zipfile(path):
-            return _Zip(path)
+        # In this order: a tar archive may well end with a zip archive.
         if tarfile.is_tarfile(path):
             return _Tar(path)
+        if zipfile.is_zipfile(path):
+            return _Zip(path)
     except _DAMAGE as error:
         raise CorpusError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if path.name.lower().endswith(_ARCHIVES):
@@ -122,8 +123,9 @@ class _Folder:
 class _Archive:
     def __init__(self, path: Path) -> None:
         self._path = path
-        suffix = max((suffix for suffix in _ARCHIVES if path.name.lower().endswith(suffix)), key=len, default="")
-        self.name = path.resolve().name[: len(path.name) - len(suffix)] if suffix else path.name
+        name = path.resolve().name
+        suffix = max((suffix for suffix in _ARCHIVES if name.lower().endswith(suffix)), key=len, default="")
+        self.name = name[: len(name) - len(suffix)]
 
     def fingerprint(self) -> list[object]:
         facts = self._path.stat()

@@ -25,8 +25,8 @@ _HELD_OUT = 0.1
 def assign(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> dict[str, str]:
     """Return the split of each file that counts, by name; those that an index names and nobody has are among them.
 
-    `hashes`: of each file there is. `texts`: the other files, by name; an index is one for its folder and what is in
-    it, the outermost counts. Raises CorpusError for an index that is not one.
+    `hashes`: of each file there is, empty where its bytes could not be had. `texts`: the other files, by name; an
+    index is one for its folder and what is in it, the outermost counts. Raises CorpusError for an index that is not one.
     """
     listed: dict[str, str] = {}
     folders = _indexed(texts)
@@ -93,5 +93,7 @@ def _rows(name: str, text: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _by_hash(digest: str) -> str:
+    if not digest:
+        return TRAIN  # its bytes could not be had
     # By content: the same bytes never fall on both sides, whatever they are called.
     return VALIDATION if int(digest[:8], 16) / 2**32 < _HELD_OUT else TRAIN

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from improv.errors import CorpusError
+from improv.sessions.export import export
 from improv.train.corpus import TRAIN, VALIDATION, read
 from improv.train.midi import read_notes
 from improv.train.readers import _FILES_A_PROCESS
+from tests.sessions.music import human, machine, session, write
 
 
 @pytest.fixture
@@ -198,6 +200,26 @@ def test_an_archive_that_changes_is_read_again_and_its_old_cache_goes(corpus_fol
     pack_as("zip", corpus_folder, file)
     assert len(read(file, cache).notes) == 130
     assert len(list(cache.iterdir())) == 1
+
+
+def test_sessions_count_once_and_their_exports_alone_count_too(tmp_path, cache):
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    music = session(human(1, 60, 0.5), machine(1, 2, 72, 0.5), human(3, 62, 0.5))
+    for name in ("both", "journal", "export", "alone"):
+        journal = write(folder / f"{name}.jsonl", music)
+        if name == "alone":
+            write(journal, session(machine(1, 2, 72, 0.5)))
+        if name != "journal":
+            export(journal, folder / f"{name}.mid")
+        if name == "export":
+            journal.unlink()
+    (folder / "other.jsonl").write_text('{"no": "journal"}\n')
+    (folder / "other.mid").write_bytes((folder / "both.mid").read_bytes())
+    corpus = read(folder, cache)
+    assert corpus.names == ("both.jsonl", "export.mid", "journal.jsonl", "other.mid")
+    assert corpus.left_out == (("alone.jsonl", "empty: nobody but improv played"),)
+    assert corpus.notes[:, 0].tolist() == [60, 62] * 4
 
 
 def test_a_crowd_of_files_is_read_by_several_processes_in_the_order_of_their_names(tmp_path, cache, write_midi):

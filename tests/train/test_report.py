@@ -81,6 +81,16 @@ def test_nothing_is_told_of_what_is_in_order(tmp_path, write_midi):
     ]
 
 
+def test_no_name_of_a_file_does_anything_to_a_terminal(tmp_path, write_midi):
+    write_midi(tmp_path / "a" / "1.mid", [60, 64, 67])
+    (tmp_path / "a" / "\x1b[2J\udcff.mid").write_bytes(b"MThd")
+    examined = examine([tmp_path / "a"], tmp_path / "cache")
+    lines = [part for part in render(examined) if isinstance(part, str)]
+    assert lines[2] == "    \\x1b[2J\\udcff.mid: Invalid midi file! File size is less than 14"
+    write(examined, tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["corpora"][0]["left_out"][0]["file"] == "\x1b[2J\udcff.mid"
+
+
 def test_the_picture_has_four_panels_with_every_split(examined, tmp_path):
     (small,) = examined.corpora
     figure = corpus_plot.picture(small)

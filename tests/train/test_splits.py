@@ -37,6 +37,7 @@ def test_an_index_is_one_for_its_folder_and_the_outermost_counts():
 def test_without_an_index_the_hash_decides():
     assert assign({"a.mid": HELD, "b.mid": KEPT}, {}) == {"a.mid": "validation", "b.mid": "train"}
     assert assign({"a.mid": HELD}, {}) == {"a.mid": "train"}
+    assert assign({"a.mid": HELD, "unreadable.mid": ""}, {})["unreadable.mid"] == "train"
 
 
 @pytest.mark.parametrize(
