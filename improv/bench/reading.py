@@ -57,7 +57,7 @@ def measure(folder: Path, count: int, say: Callable[[str], None]) -> list[Row]:
 def rows(rounds: list[Round], some: int, files: int, share: float) -> list[Row]:
     """Return what the rounds come to: of `some` of the `files`, which are this `share` of all bytes."""
     theirs, ours = sum(each.theirs for each in rounds), sum(each.ours for each in rounds)
-    everything = min(each.everything for each in rounds)
+    everything = sum(each.everything for each in rounds) / len(rounds)
     return [
         judged(
             Row(

@@ -25,8 +25,8 @@ _HELD_OUT = 0.1
 def assign(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> dict[str, str]:
     """Return the split of each file that counts, by name; those that an index names and nobody has are among them.
 
-    `hashes`: of each file there is, empty where its bytes could not be had. `texts`: the other files, by name; an
-    index is one for its folder and what is in it, the outermost counts. Raises CorpusError for an index that is not one.
+    `hashes`: of each file there is, empty where its bytes could not be had. `texts`: the other files, by name. An
+    index is one for its folder and what is in it; the outermost counts. Raises CorpusError for one that is none.
     """
     listed: dict[str, str] = {}
     folders = _indexed(texts)
