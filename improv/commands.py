@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from improv import __version__, config
-from improv.errors import ImprovError, PortError, SessionError
+from improv.errors import ImprovError, PortError, SessionError, UsageError
 from improv.offline import offline
 from improv.settings import Settings
 from improv.supervisor import Supervisor
@@ -328,16 +328,30 @@ def bench(
     calls: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Only how well answers fit calls from these MIDI files.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="With --calls: how many.")] = 50,
+    reading: Annotated[
+        Path | None, typer.Option(metavar="CORPUS", help="Only how fast this corpus is read, next to pretty_midi.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="With --calls: how many; with --reading: files to compare.")] = 50,
     model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "lstm",
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run
+    from improv.bench import run, run_reading
 
+    if calls is not None and reading is not None:
+        raise UsageError("--calls and --reading: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
-    raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count, model))
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    try:
+        if reading is not None:
+            raise typer.Exit(run_reading(json_file, screen.print, say, reading, count))
+    except ImportError as error:
+        raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
+    raise typer.Exit(run(json_file, screen.print, say, calls, count, model))
 
 
 app.add_typer(offline)

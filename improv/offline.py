@@ -1,4 +1,4 @@
-"""The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
+"""The commands of the offline side: train, corpus, evaluate, generate. Each imports what does its work when called."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ offline = typer.Typer()
 
 @offline.command()
 def train(
-    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders, zip or tar archives of MIDI.")],
     network: Annotated[str, typer.Option(metavar="NAME", help="lstm or tutorial.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model file to write.")],
     epochs: Annotated[int, typer.Option(min=1, help="Of tutorial.")] = 50,
@@ -27,7 +27,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
 ) -> None:
-    """Train a network on folders of MIDI files (needs the extra `train`)."""
+    """Train a network on corpora of MIDI files (needs the extra `train`)."""
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -111,3 +111,31 @@ def plot(
         else:
             work.draw_distributions(files, first, png)
         print(f"picture: {png}")
+
+
+@offline.command()
+def corpus(
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders, zip or tar archives of MIDI.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw a picture of each here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything here too.")] = None,
+) -> None:
+    """Say what is in corpora: sizes, distributions, what is left out, what is on both sides of the split."""
+    from rich.console import Console
+
+    from improv.train.corpus_plot import draw
+    from improv.train.report import examine, render, write
+
+    try:
+        report = examine(corpora)
+    except ImportError as error:
+        raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
+    screen = Console(width=None if sys.stdout.isatty() else 120)
+    for part in render(report):
+        screen.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+    if json_file is not None:
+        write(report, json_file)
+    for number, each in enumerate(report.corpora if out else (), start=1):
+        others = [other.name for other in report.corpora]
+        png = Path(out or "", f"{each.name}.png" if others.count(each.name) == 1 else f"{each.name}-{number}.png")
+        draw(each, png)
+        print(f"picture: {png}", file=sys.stderr)

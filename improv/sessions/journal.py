@@ -78,9 +78,14 @@ def read(path: Path) -> Session:
     Raises SessionError when nothing in it is usable.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        return parse(path, path.read_bytes())
     except OSError as error:
         raise SessionError(f"{path}: {error.strerror or error}") from error
+
+
+def parse(path: Path, data: bytes) -> Session:
+    """Return the session in `data`, the contents of `path`. Raises SessionError when nothing in it is usable."""
+    lines = data.split(b"\n")
     records, damaged = [], []
     for number, line in enumerate(lines, start=1):
         try:

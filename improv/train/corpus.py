@@ -1,36 +1,39 @@
-"""Read a folder of MIDI files into arrays of notes, once; later runs find them in the cache."""
+"""Read a folder or an archive of MIDI files into arrays of notes, once; later runs find them in the cache."""
 
-import csv
 import hashlib
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile
 
 import numpy as np
-import symusic
 from numpy.typing import NDArray
 
 from improv.errors import CorpusError
-from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray
+from improv.predict.encoding import STEP, FloatArray
+from improv.train.packed import NOTE, Packed, unpacked
+from improv.train.readers import Reading, read_all
+from improv.train.sources import JOURNAL, NOT_A_JOURNAL, File, Source, is_music, source
+from improv.train.splits import TRAIN, VALIDATION, assign, licence
+
+__all__ = ["CACHE", "TRAIN", "VALIDATION", "Corpus", "read"]
 
 CACHE = Path("~/.cache/improv")
-TRAIN, VALIDATION = "train", "validation"
 
 # Part of the cache's key: raise it when the same files would be read differently.
-_VERSION = 1
-# Without an index, this share of the files is held out.
-_HELD_OUT = 0.1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A folder's music. `notes` holds all files one after the other; file i is `notes[bounds[i]:bounds[i + 1]]`.
+    """Music. `notes` holds all files one after the other; file i is `notes[bounds[i]:bounds[i + 1]]`.
 
-    `skipped` counts the files left out, by reason.
+    `skipped` counts the files left out, by reason; `left_out` names each (file, `reason: details`). `names` and
+    `hashes` (of their bytes) are the files' own. `kept_back` counts the files of splits that were not asked for.
     """
 
     name: str
@@ -39,144 +42,174 @@ class Corpus:
     bounds: NDArray[np.int64]
     splits: tuple[str, ...]
     skipped: dict[str, int]
+    left_out: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    kept_back: dict[str, int] = field(default_factory=dict)
 
     def files(self, split: str) -> list[FloatArray]:
         """Return the notes of each file of a split."""
         pairs = zip(self.bounds[:-1], self.bounds[1:], strict=True)
         return [self.notes[a:b] for (a, b), own in zip(pairs, self.splits, strict=True) if own == split]
 
+    def hours(self, split: str) -> float:
+        """Return how long a split is, from each file's first onset to its last."""
+        return sum(float(notes[:, STEP].sum(dtype=np.float64)) for notes in self.files(split)) / 3600
+
     def __str__(self) -> str:
         """Return one line for a person: what there is to train on, what is held out, what was skipped."""
-        hours = sum(float(notes[:, STEP].sum()) for notes in self.files(TRAIN)) / 3600
         here, held_out = self.splits.count(TRAIN), self.splits.count(VALIDATION)
+        kept_back = f", kept back: {_counted(self.kept_back)}" if self.kept_back else ""
         return (
-            f"{self.name}, licence {self.licence}: {here} files to train on ({hours:.1f} hours), {held_out} held out,"
-            f" skipped: {_counted(self.skipped) or 'none'}"
+            f"{self.name}, licence {self.licence}: {here} files to train on ({self.hours(TRAIN):.1f} hours),"
+            f" {held_out} held out{kept_back}, skipped: {_counted(self.skipped) or 'none'}"
         )
 
 
-def read(folder: Path, cache: Path = CACHE) -> Corpus:
-    """Return the music in `folder`. Raises CorpusError where there is none.
+def read(path: Path, cache: Path = CACHE, splits: Sequence[str] | None = (TRAIN, VALIDATION)) -> Corpus:
+    """Return the music in `path`, a folder or an archive: MIDI files, and sessions of ours as their human played them.
 
-    `index.csv` (columns path, split) says which files count and where they belong; without one, all `*.mid` and
-    `*.midi` files do, split by the hash of their bytes.
+    An `index.csv` (columns path, split) or MAESTRO's metadata say which files count and where they belong; without
+    one all do, split by the hash of their bytes. Of other splits than `splits` nothing is returned: what is to test
+    with is neither trained nor validated on (None: all splits are). Raises CorpusError where there is no music.
     """
-    listed = _listed(folder)
-    if not listed:
-        raise CorpusError(f"{folder}: no MIDI files there")
-    packed = cache.expanduser() / f"{folder.resolve().name}-{_key(listed)}.npz"
-    corpus = _load(packed, folder)
-    if corpus is None:
-        corpus = _parse(listed, folder)
+    where = source(path)
+    packed = _cached(where, path, cache)
+    everything = _load(packed)
+    if everything is None:
+        everything = _parse(where, path)
         # A cache that cannot be written costs seconds next time, nothing more.
         with suppress(OSError):
-            _store(packed, corpus)
+            _store(packed, everything)
+    if not everything.names and not everything.left_out:
+        raise CorpusError(f"{path}: no MIDI files there")
+    corpus = everything.of(where.name, splits)
     if not len(corpus.notes):
-        raise CorpusError(f"{folder}: no notes in any of {len(listed)} files ({_counted(corpus.skipped)})")
+        count = len(everything.names) + len(everything.left_out)
+        why = _counted(corpus.skipped | corpus.kept_back)
+        raise CorpusError(f"{path}: no notes in any of {count} files ({why})")
     return corpus
 
 
-def read_notes(path: Path) -> FloatArray:
-    """Return one file's notes by onset, then pitch: every track but the drums, in seconds of its tempo map.
+@dataclass(frozen=True, slots=True)
+class _Everything:
+    """All that was read, as it is cached: every file of every split, packed."""
 
-    Raises CorpusError for a broken file.
-    """
-    try:
-        # Any: its type stubs know no tracks.
-        score: Any = symusic.Score(path, "second")
-    except (RuntimeError, ValueError, OSError) as error:
-        raise CorpusError(f"{path}: not readable as MIDI: {error}") from error
-    tracks = [track.notes.numpy() for track in score.tracks if not track.is_drum]
-    if not sum(len(track["time"]) for track in tracks):
-        return np.empty((0, COLUMNS), np.float32)
-    merged = {key: np.concatenate([track[key] for track in tracks]) for key in tracks[0]}
-    order = np.lexsort((merged["pitch"], merged["time"]))
-    onsets = merged["time"][order].astype(np.float64)
-    notes = np.empty((len(order), COLUMNS), np.float32)
-    notes[:, PITCH] = merged["pitch"][order]
-    notes[:, STEP] = np.diff(onsets, prepend=onsets[:1])
-    notes[:, DURATION] = merged["duration"][order]
-    notes[:, VELOCITY] = merged["velocity"][order]
-    return notes
+    licence: str
+    notes: Packed
+    bounds: NDArray[np.int64]
+    names: tuple[str, ...]
+    splits: tuple[str, ...]
+    hashes: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
 
-
-def _counted(skipped: dict[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
-
-
-def _listed(folder: Path) -> list[tuple[Path, str]]:
-    index = folder / "index.csv"
-    if index.is_file():
-        with index.open(encoding="utf-8", newline="") as lines:
-            try:
-                return [(folder / row["path"], row["split"]) for row in csv.DictReader(lines)]
-            except KeyError as error:
-                raise CorpusError(f"{index}: no column {error}") from error
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in {".mid", ".midi"})
-    return [(file, _split(file)) for file in files]
-
-
-def _split(file: Path) -> str:
-    # By content: the same music never falls on both sides, whatever it is called.
-    share = int.from_bytes(hashlib.sha256(file.read_bytes()).digest()[:4]) / 2**32
-    return VALIDATION if share < _HELD_OUT else TRAIN
-
-
-def _key(listed: list[tuple[Path, str]]) -> str:
-    seen = []
-    for file, split in listed:
-        stat = file.stat() if file.is_file() else None
-        seen.append((str(file.resolve()), split, stat and (stat.st_size, stat.st_mtime_ns)))
-    return hashlib.sha256(json.dumps([_VERSION, seen]).encode()).hexdigest()[:16]
-
-
-def _parse(listed: list[tuple[Path, str]], folder: Path) -> Corpus:
-    files, splits = [], []
-    skipped: Counter[str] = Counter()
-    for file, split in listed:
-        if not file.is_file():
-            skipped["missing"] += 1
-            continue
-        try:
-            notes = read_notes(file)
-        except CorpusError:
-            skipped["broken"] += 1
-            continue
-        if not len(notes):
-            skipped["empty"] += 1
-            continue
-        files.append(notes)
-        splits.append(split)
-    bounds = np.cumsum([0, *map(len, files)], dtype=np.int64)
-    notes = np.concatenate([np.empty((0, COLUMNS), np.float32), *files])
-    return Corpus(folder.resolve().name, _licence(folder), notes, bounds, tuple(splits), dict(skipped))
-
-
-def _licence(folder: Path) -> str:
-    """Return the title of the licence text in `folder`."""
-    for file in sorted(folder.glob("LICEN[CS]E*")):
-        title = file.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0].strip()
-        return title.removesuffix(" License")
-    return "unknown"
-
-
-def _store(packed: Path, corpus: Corpus) -> None:
-    packed.parent.mkdir(parents=True, exist_ok=True)
-    draft = packed.with_suffix(".part")
-    with draft.open("wb") as out:
-        np.savez(
-            out, notes=corpus.notes, bounds=corpus.bounds, splits=corpus.splits, skipped=json.dumps(corpus.skipped)
+    def of(self, name: str, splits: Sequence[str] | None) -> Corpus:
+        """Return the corpus `name`: the files in `splits`, or all."""
+        asked = [at for at, split in enumerate(self.splits) if splits is None or split in splits]
+        notes, bounds = self.notes, self.bounds
+        if len(asked) < len(self.splits):
+            files = [notes[bounds[at] : bounds[at + 1]] for at in asked]
+            notes, bounds = np.concatenate([notes[:0], *files]), _bounds(files)
+        return Corpus(
+            name,
+            self.licence,
+            unpacked(notes),
+            bounds,
+            tuple(self.splits[at] for at in asked),
+            dict(Counter(reason.partition(":")[0] for _, reason in self.left_out)),
+            self.left_out,
+            tuple(self.names[at] for at in asked),
+            tuple(self.hashes[at] for at in asked),
+            dict(Counter(self.splits[at] for at in sorted(set(range(len(self.splits))) - set(asked)))),
         )
-    draft.replace(packed)
 
 
-def _load(packed: Path, folder: Path) -> Corpus | None:
-    """Return the corpus in the cache; None where it is not there, or damaged."""
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+
+def _bounds(files: Sequence[Packed]) -> NDArray[np.int64]:
+    return np.cumsum([0, *map(len, files)], dtype=np.int64)
+
+
+def _parse(where: Source, path: Path) -> _Everything:
+    texts: dict[str, bytes] = {}
+
+    def music() -> Iterator[File]:
+        for file in where.files():
+            if is_music(file.name):
+                yield file
+            else:
+                texts[file.name] = file.data
+
+    readings = {reading.name: reading for reading in _without_exports(read_all(music()))}
+    try:
+        splits = assign({name: reading.hash for name, reading in readings.items()}, texts)
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}") from error
+    found = {name: readings.get(name, Reading(name, reason="missing")) for name in sorted(splits)}
+    kept = {name: reading.notes for name, reading in found.items() if reading.notes is not None}
+    return _Everything(
+        licence(texts),
+        np.concatenate([np.empty(0, NOTE), *kept.values()]),
+        _bounds(list(kept.values())),
+        tuple(kept),
+        tuple(splits[name] for name in kept),
+        tuple(found[name].hash for name in kept),
+        tuple((name, reading.reason) for name, reading in found.items() if reading.notes is None),
+    )
+
+
+def _without_exports(readings: list[Reading]) -> list[Reading]:
+    """Leave out what is no journal, and the MIDI files that are exports of a journal beside them."""
+    is_journal = {reading.name: PurePosixPath(reading.name).suffix.lower() == JOURNAL for reading in readings}
+    ours = [reading for reading in readings if not is_journal[reading.name] or reading.reason != NOT_A_JOURNAL]
+    sessions = {
+        PurePosixPath(reading.name).with_suffix("")
+        for reading in ours
+        if is_journal[reading.name] and (reading.notes is not None or reading.reason.startswith("empty"))
+    }
+    return [
+        reading
+        for reading in ours
+        if is_journal[reading.name] or PurePosixPath(reading.name).with_suffix("") not in sessions
+    ]
+
+
+def _cached(where: Source, path: Path, cache: Path) -> Path:
+    """Return where in the cache the corpus is: named after the place, then after all that may change there."""
+    place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
+    state = json.dumps([_VERSION, where.fingerprint()])
+    return cache.expanduser() / f"{where.name}-{place}-{hashlib.sha256(state.encode()).hexdigest()[:12]}.npz"
+
+
+def _store(packed: Path, everything: _Everything) -> None:
+    packed.parent.mkdir(parents=True, exist_ok=True)
+    draft = packed.with_suffix(f".{os.getpid()}")
+    about = {each: getattr(everything, each) for each in ("licence", "names", "splits", "hashes", "left_out")}
+    try:
+        with draft.open("wb") as out:
+            np.savez(out, notes=everything.notes, bounds=everything.bounds, about=json.dumps(about))
+        draft.replace(packed)
+    finally:
+        draft.unlink(missing_ok=True)
+    # What the place held before will not come back.
+    for older in packed.parent.iterdir():
+        if older != packed and older.suffix == ".npz" and older.name[:-16] == packed.name[:-16]:
+            older.unlink(missing_ok=True)
+
+
+def _load(packed: Path) -> _Everything | None:
+    """Return what is in the cache; None where it is not there, or damaged."""
     try:
         # Opened here, for numpy leaves a damaged file open.
         with packed.open("rb") as file, np.load(file) as stored:
-            splits = tuple(str(split) for split in stored["splits"])
-            skipped = json.loads(str(stored["skipped"]))
-            return Corpus(folder.resolve().name, _licence(folder), stored["notes"], stored["bounds"], splits, skipped)
-    except (OSError, ValueError, KeyError, BadZipFile):
+            about = json.loads(str(stored["about"]))
+            notes, bounds = stored["notes"], stored["bounds"]
+            if notes.dtype != NOTE or bounds[-1] != len(notes):
+                return None
+            left_out = tuple((name, reason) for name, reason in about["left_out"])
+            names, splits, hashes = (tuple(about[each]) for each in ("names", "splits", "hashes"))
+            return _Everything(about["licence"], notes, bounds, names, splits, hashes, left_out)
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile):
         return None

@@ -1,9 +1,17 @@
+import hashlib
+import tarfile
+import zipfile
+
 import mido
 import numpy as np
 import pytest
 
 from improv.errors import CorpusError
-from improv.train.corpus import TRAIN, VALIDATION, read, read_notes
+from improv.sessions.export import export
+from improv.train.corpus import TRAIN, VALIDATION, read
+from improv.train.midi import read_notes
+from improv.train.readers import _FILES_A_PROCESS
+from tests.sessions.music import human, machine, session, write
 
 
 @pytest.fixture
@@ -95,10 +103,20 @@ def test_a_cache_that_cannot_be_written_is_done_without(corpus_folder, tmp_path)
     assert len(read(corpus_folder, tmp_path / "blocked" / "cache").notes) == 180
 
 
-@pytest.mark.parametrize("name", ["nowhere", "hollow"])
-def test_a_folder_without_midi_is_refused(tmp_path, cache, name):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere", "no such file or folder"),
+        ("hollow", "no MIDI files there"),
+        ("text.mid", r"a corpus is a folder, or an archive of MIDI files \(\.zip, \.tar"),
+        ("half.zip", "the archive is damaged, or was not loaded whole"),
+    ],
+)
+def test_what_is_no_corpus_is_refused(tmp_path, cache, name, why):
     (tmp_path / "hollow").mkdir()
-    with pytest.raises(CorpusError, match="no MIDI files"):
+    for file in ("text.mid", "half.zip"):
+        (tmp_path / file).write_text("MThd, or so")
+    with pytest.raises(CorpusError, match=f"{name}: {why}"):
         read(tmp_path / name, cache)
 
 
@@ -110,5 +128,103 @@ def test_a_folder_without_notes_is_refused_with_the_reasons(tmp_path, cache, wri
 
 def test_an_index_without_its_columns_is_refused(corpus_folder, cache):
     (corpus_folder / "index.csv").write_text("file,split\na.mid,train")
-    with pytest.raises(CorpusError, match=r"index\.csv: no column 'path'"):
+    with pytest.raises(CorpusError, match=r"small: index\.csv: no column 'path'"):
         read(corpus_folder, cache)
+
+
+def test_what_is_left_out_is_named_with_its_reason(corpus_folder, cache, write_midi):
+    write_midi(corpus_folder / "midi" / "long.mid", [60, 61], step=11 * 3600, duration=1)
+    with (corpus_folder / "index.csv").open("a") as index:
+        index.writelines(f"\nmidi/{name}.mid,train" for name in ("long", "nowhere"))
+    corpus = read(corpus_folder, cache)
+    assert corpus.left_out == (("midi/long.mid", "absurd: 11.0 hours long"), ("midi/nowhere.mid", "missing"))
+    assert corpus.skipped == {"absurd": 1, "missing": 1}
+    assert corpus.names == ("midi/0.mid", "midi/1.mid", "midi/2.mid")
+    assert len(set(corpus.hashes)) == 3
+
+
+def test_a_test_split_is_kept_back_unless_asked_for(corpus_folder, cache):
+    index = corpus_folder / "index.csv"
+    index.write_text(index.read_text().replace("1.mid,train", "1.mid,test"))
+    corpus = read(corpus_folder, cache)
+    assert (len(corpus.notes), corpus.splits, corpus.files("test")) == (120, (TRAIN, VALIDATION), [])
+    assert corpus.bounds.tolist() == [0, 60, 120]
+    assert "1 held out, kept back: 1 test, skipped" in str(corpus)
+    test = read(corpus_folder, cache, splits=("test",))
+    assert (test.names, test.kept_back) == (("midi/1.mid",), {TRAIN: 1, VALIDATION: 1})
+    assert np.array_equal(test.files("test")[0], read_notes(corpus_folder / "midi" / "1.mid"))
+    with pytest.raises(CorpusError, match=r"no notes in any of 3 files \(1 test, 1 train, 1 validation\)"):
+        read(corpus_folder, cache, splits=("more",))
+
+
+def test_a_few_files_are_all_trained_on_where_the_hash_would_leave_none(tmp_path, cache, write_midi):
+    for pitch in range(30, 90):
+        file = write_midi(tmp_path / "one" / "a.mid", [pitch] * 3)
+        if int(hashlib.sha256(file.read_bytes()).hexdigest()[:8], 16) / 2**32 < 0.1:
+            break
+    assert read(tmp_path / "one", cache).splits == (TRAIN,)
+
+
+def pack_as(kind, folder, file):
+    """Pack `folder` into an archive, with one folder at its top."""
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, f"top/{path.relative_to(folder)}")
+    else:
+        with tarfile.open(file, f"w:{kind}") as archive:
+            archive.add(folder, "./top")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.zip", "zip"), ("a.tar", ""), ("a.tar.gz", "gz"), ("a.tgz", "gz"), ("a.tar.xz", "xz"), ("a.tar.bz2", "bz2")],
+)
+def test_an_archive_reads_like_the_folder_it_was_made_of(corpus_folder, tmp_path, cache, name, kind):
+    (corpus_folder / "midi" / "not-listed.mid").write_bytes((corpus_folder / "midi" / "0.mid").read_bytes())
+    file = pack_as(kind, corpus_folder, tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    corpus = read(file, cache)
+    assert (corpus.name, corpus.licence, corpus.splits, corpus.skipped) == ("a", "MIT", (TRAIN, TRAIN, VALIDATION), {})
+    assert np.array_equal(corpus.notes, read(corpus_folder, cache).notes)
+    assert corpus.names == ("top/midi/0.mid", "top/midi/1.mid", "top/midi/2.mid")
+    # Nothing was unpacked.
+    assert sorted(path for path in tmp_path.rglob("*") if cache not in (path, path.parent)) == before
+
+
+def test_an_archive_that_changes_is_read_again_and_its_old_cache_goes(corpus_folder, tmp_path, cache, write_midi):
+    file = pack_as("zip", corpus_folder, tmp_path / "a.zip")
+    assert len(read(file, cache).notes) == 180
+    write_midi(corpus_folder / "midi" / "0.mid", [60] * 10)
+    pack_as("zip", corpus_folder, file)
+    assert len(read(file, cache).notes) == 130
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_sessions_count_once_and_their_exports_alone_count_too(tmp_path, cache):
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    music = session(human(1, 60, 0.5), machine(1, 2, 72, 0.5), human(3, 62, 0.5))
+    for name in ("both", "journal", "export", "alone"):
+        journal = write(folder / f"{name}.jsonl", music)
+        if name == "alone":
+            write(journal, session(machine(1, 2, 72, 0.5)))
+        if name != "journal":
+            export(journal, folder / f"{name}.mid")
+        if name == "export":
+            journal.unlink()
+    (folder / "other.jsonl").write_text('{"no": "journal"}\n')
+    (folder / "other.mid").write_bytes((folder / "both.mid").read_bytes())
+    corpus = read(folder, cache)
+    assert corpus.names == ("both.jsonl", "export.mid", "journal.jsonl", "other.mid")
+    assert corpus.left_out == (("alone.jsonl", "empty: nobody but improv played"),)
+    assert corpus.notes[:, 0].tolist() == [60, 62] * 4
+
+
+def test_a_crowd_of_files_is_read_by_several_processes_in_the_order_of_their_names(tmp_path, cache, write_midi):
+    for at in range(_FILES_A_PROCESS + 20):
+        write_midi(tmp_path / "many" / f"{at:03}.mid", [at % 128])
+    corpus = read(tmp_path / "many", cache)
+    assert list(corpus.notes[:, 0]) == [at % 128 for at in range(_FILES_A_PROCESS + 20)]
+    assert corpus.names == tuple(f"{at:03}.mid" for at in range(_FILES_A_PROCESS + 20))
