@@ -1,6 +1,7 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,3 +42,41 @@ def train(
             fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error
+
+
+@offline.command()
+def evaluate(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="Names of shipped models, or model files.")],
+    corpora: Annotated[list[Path], typer.Option("--corpus", metavar="C", help="What to compare on; may be repeated.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write evaluation.json and pictures here.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
+    files: Annotated[int | None, typer.Option(min=1, help="Only so many held-out files of each corpus.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A first look: 12 files, few prompts.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
+) -> None:
+    """Compare models, and the floors, on held-out music (needs the extra `train`)."""
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    try:
+        from improv.train.evaluate import Plan
+        from improv.train.evaluate import evaluate as compare
+        from improv.train.evaluation_report import keep, markdown_of, prepare, show
+    except ImportError as error:
+        raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
+
+    plan = Plan(tuple(models), tuple(corpora), files)
+    if quick:
+        plan = replace(plan, files=files or 12, windows=300, prompts=24)
+    prepare(out, json)
+    done = []
+    for evaluation in compare(replace(plan, seed=seed), report):
+        done.append(evaluation)
+        if markdown:
+            print(markdown_of(evaluation), flush=True)
+        else:
+            show(evaluation)
+        for file in keep(done, plan, out, json):
+            report(f"wrote {file}")
