@@ -1,5 +1,6 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,8 @@ def evaluate(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    # Its graphs are made anew for each length on purpose.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         from improv.train.evaluate import Plan
         from improv.train.evaluate import evaluate as compare

@@ -15,15 +15,18 @@ from improv.train.likeness import SIZES, Counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 _DPI = 100
 # Told apart by most eyes (Okabe and Ito); black is the truth.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+_BESIDE = 1.05
+_CLASS_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 _PARTS = ("pitch", "step", "duration", "velocity", SUM)
 
 
 def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Draw an evaluation into PNG files in `folder`, and return them. Raises ImprovError where they cannot be written."""
+    """Draw an evaluation into PNG files in `folder`, and return them. Raises ImprovError if they cannot be written."""
     pictures = {"context": contexts(evaluation)}
     if evaluation.true is not None:
         pictures["played"] = played(evaluation)
@@ -44,12 +47,14 @@ def contexts(evaluation: Evaluation) -> "Figure":
         f"{evaluation.corpus}: nats of the same {evaluation.windows:,} notes, by how many before them are heard"
     )
     for part, axes in zip(_PARTS, panels, strict=False):
-        for row, colour in zip(evaluation.rows, _COLOURS * 3, strict=False):
+        for at, (row, colour) in enumerate(zip(evaluation.rows, _COLOURS * 3, strict=False)):
             known = {length: own[part] for length, own in row.contexts.items() if own[part] is not None}
             values = np.array([(each.value, each.low, each.high) for each in known.values() if each is not None])
             if len(values):
                 away = np.abs(values[:, 1:] - values[:, :1]).T
-                axes.errorbar(list(known), values[:, 0], away, color=colour, label=row.name, marker="o", capsize=3)
+                # Beside each other, so that the intervals can be told apart.
+                places = np.array(list(known)) * _BESIDE ** (at - len(evaluation.rows) / 2)
+                axes.errorbar(places, values[:, 0], away, color=colour, label=row.name, marker="o", capsize=3)
         axes.set_xscale("log")
         lengths = list(evaluation.rows[0].contexts)
         axes.set_xticks(lengths, [str(length) for length in lengths])
@@ -86,14 +91,19 @@ def _steps(axes: "Axes", name: str, counts: Counts, label: str, colour: str) -> 
     if not counts.sum():
         return
     shares = counts / counts.sum()
-    edges = np.arange(len(counts) + 1) - 0.5
+    edges: NDArray[np.floating] = np.arange(len(counts) + 1) - 0.5
     if name in {"step", "duration"}:
         shares, edges = shares / CELLS, EDGES_S
         axes.set_xscale("symlog", linthresh=0.1)
         axes.set_xticks([0, 0.1, 1, 8], ["0", "0.1", "1", "8 s"])
         axes.set_yscale("symlog", linthresh=0.01)
+        axes.set_ylabel("share of 10 ms")
     elif name == "velocity":
-        edges = np.arange(len(counts) + 1) * VELOCITY_WIDTH
+        edges = np.arange(len(counts) + 1.0) * VELOCITY_WIDTH
+    elif name == "pitch class":
+        axes.set_xticks(range(len(counts)), _CLASS_NAMES)
+    else:
+        axes.set_xticks(range(0, len(counts), 4))
     axes.stairs(shares, edges, color=colour, label=label, linewidth=1.6)
 
 

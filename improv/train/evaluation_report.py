@@ -1,4 +1,4 @@
-"""Evaluations for a person, as tables on the screen or in Markdown, and for a program, as JSON: no host names, no paths."""
+"""Evaluations for a person, as tables on the screen or in Markdown, and for a program, as JSON. No paths in them."""
 
 import json
 import math
@@ -13,15 +13,15 @@ import numpy as np
 from improv import __version__
 from improv.errors import ImprovError
 from improv.train.bootstrap import Estimate
-from improv.train.evaluate import FIGURES, SUM, Evaluation, Figures, Plan, Row
+from improv.train.evaluate import FIGURES, SUM, Evaluation, Figures, Plan
 from improv.train.evaluation_plots import draw
 from improv.train.generated import COMPARED, LOOPED, MOST_IN_A_ROW, Played
-from improv.train.likeness import SIZES
+from improv.train.likeness import RUN, SIZES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_NONE = "–"
+_DASH = "\N{EN DASH}"
 # Columns of a table that nobody's terminal bounds.
 _WIDE = 180
 _SHARES = frozenset(FIGURES[FIGURES.index(SUM) + 1 :])
@@ -192,18 +192,21 @@ def _played(own: Played) -> list[Cell]:
         _share(own.repeated),
         _number(own.circles),
         _number(own.density),
-        Cell(_NONE if own.pace is None else f"{own.pace:,.0f}"),
+        Cell(_DASH if own.pace is None else f"{own.pace:,.0f}"),
     ]
 
 
 def _loops(evaluation: Evaluation) -> Sheet:
-    title = f"{evaluation.corpus}: runs of {LOOPED} notes in which some 8 were played more than {MOST_IN_A_ROW} times in a row"
+    title = (
+        f"{evaluation.corpus}: continuations of {LOOPED} notes in which {RUN} notes are played more than"
+        f" {MOST_IN_A_ROW} times in a row"
+    )
     rows = [
         [Cell(row.name), Cell(f"{each.temperature:g}"), Cell(f"{each.looped} of {each.runs}"), Cell(str(each.most))]
         for row in evaluation.rows
         for each in row.loops
     ]
-    return Sheet(title, ("", "temperature", "runs", "most in a row"), rows)
+    return Sheet(title, ("", "temperature", "continuations", "most in a row"), rows)
 
 
 def _number(estimate: Estimate | None) -> Cell:
@@ -216,8 +219,8 @@ def _share(estimate: Estimate | None) -> Cell:
 
 def _cell(estimate: Estimate | None, factor: float, digits: int) -> Cell:
     if estimate is None:
-        return Cell(_NONE)
+        return Cell(_DASH)
     value = format(factor * estimate.value, f".{digits}f")
     # As many digits of the interval as fit in a table of ten columns.
     low, high = (format(factor * each, f".{min(2, digits)}f") for each in (estimate.low, estimate.high))
-    return Cell(value, f"{low} to {high}" if estimate.low < 0 else f"{low}–{high}")
+    return Cell(value, f"{low} to {high}" if estimate.low < 0 else f"{low}{_DASH}{high}")

@@ -2,8 +2,8 @@
 
 Pitches are foreseen from the last ones, from the last intervals (in whatever key), from the last chord, and from the
 last chord as intervals, each knowing whether the note goes on with a chord; steps from the last steps, from the last
-chords' steps and sizes, and from the last durations; durations from the last ones, the note's step and pitch; velocities
-from the last ones and the pitches. The weights of the mixture are fitted on training files kept apart.
+chords' steps and sizes, and from the last durations; durations from the last ones, the note's step and pitch;
+velocities from the last ones and the pitches. The weights of the mixture are fitted on training files kept apart.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +20,14 @@ from improv.predict.weights import INTERVALS
 from improv.train.backoff import MISSING, Chain, Hashes, hashed
 from improv.train.floors import PARTS
 from improv.train.foreseen import CHORD_CELLS, Foreseen, joined, judged
-from improv.train.passages import Asked, Indices, Passages, Questions, asked
+from improv.train.passages import Asked, Indices, Passages, Questions, asked, evenly
 
 # Training notes that fit the weights, and notes kept apart to fit them on.
 _FITTING, _KEPT = 1_000_000, 60_000
+_TENTH = 10
+# Of these, passages of a few notes each, to fit them for so few.
+_CUT = 5000
+_ROUNDS = 30
 _CHUNK = 16384
 _MANY = 12
 _UNKNOWN = -1
@@ -256,9 +260,10 @@ class NGram:
     """The mixture of all ways, counted on `training` when asked: all counts at once would fill the memory."""
 
     def __init__(self, training: Passages) -> None:
-        self._training = training
         self._features = Features(training)
-        self.weights = {part: _fitted(training, part) for part in PARTS}
+        fit, self._kept = _apart(training)
+        self._fit = Features(fit)
+        self._weights: dict[tuple[str, tuple[int, ...]], NDArray[np.float64]] = {}
 
     def foresee(self, these: Questions) -> dict[int | None, Foreseen]:
         """Answer the questions (`foreseen.Predictor`)."""
@@ -274,19 +279,56 @@ class NGram:
     def spread(
         self, part: str, features: Mapping[int | None, Features], rows: Mapping[int | None, Indices]
     ) -> dict[int | None, FloatArray]:
-        """Return the distributions of a part (n, symbols) of the notes at `rows` (n) of each of several passages."""
-        whole = {key: np.zeros((len(own), PARTS[part][1]), np.float32) for key, own in rows.items()}
-        for way, weight in zip(_ways(part), self.weights[part], strict=True):
-            reaches = {key: way.reach(features[key], own) for key, own in rows.items()}
+        """Return the distributions of a part (n, symbols) of the notes at `rows` (n) of each of several passages.
+
+        The passages are called by how many notes come before each of their rows, or None where it is many.
+        """
+        ways = _ways(part)
+        whole = {before: np.zeros((len(own), PARTS[part][1]), np.float32) for before, own in rows.items()}
+        reaches = {before: tuple(way.reach(features[before], own) for way in ways) for before, own in rows.items()}
+        weights = {before: self.weights(part, before, own) for before, own in reaches.items()}
+        for at, way in enumerate(ways):
             # Counted anew for short passages: the longest level that they have must be the longest that there is.
-            for reach in set(reaches.values()):
+            for reach in {own[at] for own in reaches.values()}:
                 chain = way.count(self._features, reach)
-                for key in (key for key, own in reaches.items() if own == reach):
-                    at = 0
-                    for spread in way.distributions(chain, features[key], rows[key]):
-                        whole[key][at : at + len(spread)] += np.float32(weight) * spread
-                        at += len(spread)
+                for before in (before for before, own in reaches.items() if own[at] == reach):
+                    done = 0
+                    for spread in way.distributions(chain, features[before], rows[before]):
+                        whole[before][done : done + len(spread)] += np.float32(weights[before][at]) * spread
+                        done += len(spread)
         return whole
+
+    def weights(self, part: str, before: int | None, reaches: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return how far to trust each way after so many notes, when it has so many levels of context.
+
+        Fitted on a tenth of the training passages, against what is counted in others.
+        """
+        known = self._weights.get((part, reaches))
+        if known is None:
+            known = self._weights[part, reaches] = self._fitted(part, before, reaches)
+        return known
+
+    def _fitted(self, part: str, before: int | None, reaches: tuple[int, ...]) -> NDArray[np.float64]:
+        ways = _ways(part)
+        even = np.full(len(ways), 1 / len(ways))
+        kept = self._kept if before is None else _cut(self._kept, before)
+        features = Features(kept)
+        true: Indices = getattr(features, part)
+        rows = np.flatnonzero((true < PARTS[part][1]) & (kept.places >= 1 if before is None else kept.places == before))
+        if not len(rows) or not len(self._fit.places):
+            return even
+        found = np.empty((len(rows), len(ways)))
+        for at, (way, reach) in enumerate(zip(ways, reaches, strict=True)):
+            done = 0
+            for spread in way.distributions(way.count(self._fit, reach), features, rows):
+                chunk = rows[done : done + len(spread)]
+                found[done : done + len(spread), at] = spread[np.arange(len(chunk)), true[chunk]]
+                done += len(spread)
+        weights = even
+        for _ in range(_ROUNDS):
+            shares = weights * found
+            weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        return weights
 
 
 def _ways(part: str) -> list[Way]:
@@ -300,42 +342,23 @@ def _pitches(intervals: FloatArray, last: Indices) -> FloatArray:
     return own
 
 
-def _fitted(training: Passages, part: str) -> NDArray[np.float64]:
-    """Return how much to trust each way: fitted on a tenth of the training passages, which the counts do not know."""
-    fit, kept = _apart(training)
-    ways = _ways(part)
-    even = np.full(len(ways), 1 / len(ways))
-    if not len(fit.places) or not len(kept.places):
-        return even
-    features, asked_of = Features(fit), Features(kept)
-    true: Indices = getattr(asked_of, part)
-    rows = np.flatnonzero((true < PARTS[part][1]) & (kept.places >= 1))
-    found = np.empty((len(rows), len(ways)))
-    for column, way in enumerate(ways):
-        spreads = way.distributions(way.count(features), asked_of, rows)
-        chunks = (true[rows[at : at + _CHUNK]] for at in range(0, len(rows), _CHUNK))
-        own = [spread[np.arange(len(chunk)), chunk] for spread, chunk in zip(spreads, chunks, strict=True)]
-        found[:, column] = np.concatenate([np.empty(0), *own])
-    weights = even
-    for _ in range(30 if len(rows) else 0):
-        shares = weights * found
-        weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
-    return weights
-
-
 def _apart(training: Passages) -> tuple[Passages, Passages]:
-    """Return some passages to count for the weights, and others to fit them on."""
+    """Return some passages to count for the weights, and others to fit them on, both evenly spread."""
     numbers = np.cumsum(training.places == 0) - 1
-    kept = numbers % 10 == 0
+    kept = numbers % _TENTH == 0
     parts = []
-    for which, most in ((~kept, _FITTING), (kept, _KEPT)):
-        count = int(which.sum())
-        # Whole passages, evenly spread, about so many notes.
-        turn = numbers // 10 if which is kept else numbers
-        every = max(1, round(count / most))
+    for which, turn, most in ((~kept, numbers, _FITTING), (kept, numbers // _TENTH, _KEPT)):
+        every = max(1, round(int(which.sum()) / most))
         rows = np.flatnonzero(which & (turn % every == 0))
         parts.append(Passages(training.bins[rows], training.places[rows]))
     return parts[0], parts[1]
+
+
+def _cut(passages: Passages, before: int) -> Passages:
+    """Return passages of so many notes and one more, evenly spread over others."""
+    ends = np.flatnonzero(passages.places >= before)
+    rows = ends[evenly(len(ends), _CUT)][:, None] + np.arange(-before, 1)
+    return Passages(passages.bins[rows.ravel()], np.tile(np.arange(before + 1), len(rows)))
 
 
 def _judged(question: Asked, mixed: Mapping[str, FloatArray]) -> Foreseen:
