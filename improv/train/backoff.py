@@ -115,12 +115,18 @@ class Chain:
 
     def distributions(self, contexts: Sequence[Hashes]) -> FloatArray:
         """Return the distributions (n, size) given `contexts` (a level each, n)."""
-        spread = np.full((len(contexts[0]), self.size), 1 / self.size, np.float32)
+        spread = np.full((1, self.size), 1 / self.size, np.float32)
+        rows = np.zeros(len(contexts[0]), np.int64)
         for level, own in zip(self.levels, contexts, strict=True):
-            level.refine(spread, own)
+            # The same context is looked up once: of the short ones, which so much follows, there are but few.
+            kinds = np.where(own == MISSING, rows.astype(np.uint64), own)
+            _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
+            spread = spread[rows[first]]
+            level.refine(spread, own[first])
+            rows = kind
         # What was rounded off.
         spread /= spread.sum(axis=1, keepdims=True)
-        return spread
+        return spread[rows]
 
 
 def _changes(ordered: Hashes) -> Symbols:

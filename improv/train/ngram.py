@@ -23,7 +23,7 @@ from improv.train.foreseen import CHORD_CELLS, Foreseen, joined, judged
 from improv.train.passages import Asked, Indices, Passages, Questions, asked, evenly
 
 # Training notes that fit the weights, and notes kept apart to fit them on.
-_FITTING, _KEPT = 1_000_000, 60_000
+_FITTING, _KEPT = 500_000, 60_000
 _TENTH = 10
 # Of these, passages of a few notes each, to fit them for so few.
 _CUT = 5000
