@@ -70,12 +70,12 @@ def evaluate(
     except ImportError as error:
         raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
 
-    plan = Plan(tuple(models), tuple(corpora), files)
+    plan = Plan(tuple(models), tuple(corpora), files, seed=seed)
     if quick:
         plan = replace(plan, files=files or 12, windows=300, prompts=24)
     prepare(out, json)
     done = []
-    for evaluation in compare(replace(plan, seed=seed), report):
+    for evaluation in compare(plan, report):
         done.append(evaluation)
         if markdown:
             print(markdown_of(evaluation), flush=True)

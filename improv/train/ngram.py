@@ -261,7 +261,7 @@ class NGram:
 
     def __init__(self, training: Passages) -> None:
         self._features = Features(training)
-        fit, self._kept = _apart(training)
+        fit, self._kept = apart(training)
         self._fit = Features(fit)
         self._weights: dict[tuple[str, tuple[int, ...]], NDArray[np.float64]] = {}
 
@@ -342,13 +342,15 @@ def _pitches(intervals: FloatArray, last: Indices) -> FloatArray:
     return own
 
 
-def _apart(training: Passages) -> tuple[Passages, Passages]:
+def apart(training: Passages) -> tuple[Passages, Passages]:
     """Return some passages to count for the weights, and others to fit them on, both evenly spread."""
     numbers = np.cumsum(training.places == 0) - 1
     kept = numbers % _TENTH == 0
     parts = []
-    for which, turn, most in ((~kept, numbers, _FITTING), (kept, numbers // _TENTH, _KEPT)):
+    for which, most in ((~kept, _FITTING), (kept, _KEPT)):
         every = max(1, round(int(which.sum()) / most))
+        # The number of each among its own kind.
+        turn = np.cumsum((training.places == 0) & which) - 1
         rows = np.flatnonzero(which & (turn % every == 0))
         parts.append(Passages(training.bins[rows], training.places[rows]))
     return parts[0], parts[1]

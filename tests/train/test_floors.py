@@ -5,7 +5,7 @@ from improv.predict.bins import CELLS, time_bins
 from improv.predict.grid import TIMES
 from improv.train.corpus import TRAIN, VALIDATION
 from improv.train.floors import PARTS, Repeat, Unigram
-from improv.train.ngram import Features, NGram
+from improv.train.ngram import Features, NGram, apart
 from improv.train.passages import Passages, questions
 from improv.train.sequences import Music
 
@@ -136,3 +136,20 @@ def test_a_weight_of_the_mixture_goes_to_what_foresees():
     assert weights.sum() == pytest.approx(1)
     absolute, relative = weights[:2].sum(), weights[2:].sum()
     assert relative > absolute
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 100, 1000])
+def test_what_fits_the_weights_is_of_other_files_than_what_is_counted_for_it(count, monkeypatch):
+    monkeypatch.setattr("improv.train.ngram._FITTING", 90)
+    monkeypatch.setattr("improv.train.ngram._KEPT", 20)
+    # A file's notes all are its number.
+    bins = np.repeat(np.arange(count), 3)[:, None].repeat(4, axis=1).astype(np.int32)
+    parts = apart(Passages(bins, np.tile(np.arange(3), count)))
+    counted, kept = (set(part.bins[:, 0].tolist()) for part in parts)
+    assert not counted & kept
+    for part, most in zip(parts, (90, 20), strict=True):
+        assert part.places.tolist() == list(range(3)) * (len(part.places) // 3)
+        assert len(part.places) < 2 * most
+    if count >= 10:
+        assert counted
+        assert kept
