@@ -1,6 +1,7 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,8 @@ def evaluate(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    # Products of a few rows are slower on several threads than on one; told before numpy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Its graphs are made anew for each length on purpose.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
