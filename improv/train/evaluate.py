@@ -13,7 +13,7 @@ from improv.predict.bins import time_bins
 from improv.predict.encoding import STEP, FloatArray
 from improv.predict.engines import engine_of
 from improv.predict.weights import Weights, find, load
-from improv.train.bootstrap import Estimate, Numbers, draws, gain, ratio
+from improv.train.bootstrap import Estimate, Numbers, draws, gain, mean, ratio
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
 from improv.train.floors import Repeat, Unigram
 from improv.train.foreseen import CHORD_CELLS, Foreseen, Predictor
@@ -71,11 +71,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How much lower the sum of pitch, step and duration is for one than for the other: a share of the other's."""
+    """How one did against another, on the same files.
+
+    `lower`: how much lower the sum of pitch, step and duration is, as a share of the other's. `closer`: how much more
+    of each distribution what is played has in common with what truly came, where both play.
+    """
 
     name: str
     against: str
     lower: Estimate | None
+    closer: Mapping[str, Estimate | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,12 +206,18 @@ def compared(rows: Sequence[Row], chosen: Numbers) -> list[Comparison]:
     """Return how much lower each model is than the n-gram, and than each model of the tutorial's network."""
     opponents = [row for row in rows if row.name == N_GRAM or row.network == "tutorial"]
     return [
-        Comparison(row.name, other.name, gain(row.sums, other.sums, chosen))
+        Comparison(row.name, other.name, gain(row.sums, other.sums, chosen), _closer(row.played, other.played, chosen))
         for row in rows
         if row.network != FLOOR
         for other in opponents
         if other is not row
     ]
+
+
+def _closer(own: Played | None, other: Played | None, chosen: Numbers) -> dict[str, Estimate | None]:
+    if own is None or other is None:
+        return {}
+    return {name: mean(shared - other.shared[name], chosen) for name, shared in own.shared.items()}
 
 
 def _chords(notes: FloatArray) -> NDArray[np.bool_]:

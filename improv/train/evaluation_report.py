@@ -158,8 +158,17 @@ def _figures(figures: Figures, names: Sequence[str]) -> list[Cell]:
 
 
 def _differences(evaluation: Evaluation) -> Sheet:
-    rows = [[Cell(each.name), Cell(each.against), _share(each.lower)] for each in evaluation.comparisons]
-    return Sheet(f"{evaluation.corpus}: {SUM}, lower by", ("", "than", "%"), rows)
+    rows = [
+        [
+            Cell(each.name),
+            Cell(each.against),
+            _share(each.lower),
+            *(_share(each.closer.get(name)) for name in SIZES),
+        ]
+        for each in evaluation.comparisons
+    ]
+    title = f"{evaluation.corpus}: {SUM}, lower by %; what is played, closer to how the music went on by % of"
+    return Sheet(title, ("", "than", SUM, *SIZES), rows)
 
 
 def _contexts(evaluation: Evaluation) -> Sheet:

@@ -1,7 +1,7 @@
 """What models play after prompts of held-out music, measured against how that music went on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -42,7 +42,7 @@ class Played:
     `pooled`: of all files together. `in_key`: notes in the key of the last 25 notes before. `repeated`: runs of 8 notes
     that were played before. `circles`: how many times in a row some run of at most 8 notes was played, on average, and
     `most_circles` at most. `density`: notes per second of music. `pace`: notes per second of computing, all prompts at
-    once. `histograms`: of each quantity, over all.
+    once. `histograms`: of each quantity, over all. `shared`: the `overlaps` of each file, NaN where it has none.
     """
 
     overlaps: Mapping[str, Estimate | None]
@@ -54,6 +54,7 @@ class Played:
     density: Estimate | None
     pace: float | None
     histograms: Mapping[str, Counts]
+    shared: Mapping[str, Numbers] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,15 @@ def measured(notes: FloatArray, these: Prompts, chosen: Numbers, pace: float | N
         for name, pair in figures.items():
             sums[name][:, file] += pair
     estimates = {name: ratio(own, counts, chosen) for name, (own, counts) in sums.items()}
+    shared = {name: overlap(*sides) for name, sides in counted.items()}
     return Played(
-        overlaps={name: mean(overlap(*sides), chosen) for name, sides in counted.items()},
+        overlaps={name: mean(own, chosen) for name, own in shared.items()},
         pooled={name: _pooled(sides, chosen) for name, sides in counted.items()},
         **estimates,
         most_circles=most,
         pace=pace,
         histograms={name: sides[0].sum(axis=0) for name, sides in counted.items()},
+        shared=shared,
     )
 
 

@@ -123,6 +123,10 @@ def test_an_evaluation_from_the_command_line(evaluating, music_folder, tmp_path,
     assert set(against) == {("lstm", "n-gram"), ("lstm", "tutorial"), ("tutorial", "n-gram")}
     sums = {name: sum(row["sums"]) for name, row in rows.items()}
     assert against["lstm", "tutorial"] == pytest.approx(1 - sums["lstm"] / sums["tutorial"], abs=1e-4)
+    for name in ("step", "polyphony"):
+        closer = made["comparisons"][1]["closer"][name]["value"]
+        overlaps = [rows[model]["played"]["overlaps"][name]["value"] for model in ("lstm", "tutorial")]
+        assert closer == pytest.approx(overlaps[0] - overlaps[1], abs=1e-4)
     assert rows["tutorial"]["figures"]["velocity"] is None
     assert rows["unigram"]["played"] is None
     assert [loop["runs"] for loop in rows["lstm"]["loops"]] == [24, 24]

@@ -3,9 +3,10 @@ import pytest
 
 from improv.predict.bins import CELLS, time_bins
 from improv.predict.grid import TIMES
+from improv.train.contexts import Features
 from improv.train.corpus import TRAIN, VALIDATION
 from improv.train.floors import PARTS, Repeat, Unigram
-from improv.train.ngram import Features, NGram, apart
+from improv.train.ngram import NGram, apart
 from improv.train.passages import Passages, questions
 from improv.train.sequences import Music
 
