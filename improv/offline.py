@@ -1,7 +1,9 @@
 """The commands of the offline side: train, corpus, evaluate, generate. Each imports what does its work when called."""
 
+import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -139,3 +141,45 @@ def corpus(
         png = Path(out or "", f"{each.name}.png" if others.count(each.name) == 1 else f"{each.name}-{number}.png")
         draw(each, png)
         print(f"picture: {png}", file=sys.stderr)
+
+
+@offline.command()
+def evaluate(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="Names of shipped models, or model files.")],
+    corpora: Annotated[list[Path], typer.Option("--corpus", metavar="C", help="What to compare on; may be repeated.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write evaluation.json and pictures here.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
+    files: Annotated[int | None, typer.Option(min=1, help="Only so many held-out files of each corpus.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A first look: 12 files, few prompts.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
+) -> None:
+    """Compare models, and the floors, on held-out music (needs the extra `train`)."""
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    # Products of a few rows are slower on several threads than on one; told before numpy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Its graphs are made anew for each length on purpose.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        from improv.train.evaluate import Plan
+        from improv.train.evaluate import evaluate as compare
+        from improv.train.evaluation_report import keep, markdown_of, prepare, show
+    except ImportError as error:
+        raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
+
+    plan = Plan(tuple(models), tuple(corpora), files, seed=seed)
+    if quick:
+        plan = replace(plan, files=files or 12, windows=300, prompts=24)
+    prepare(out, json)
+    done = []
+    for evaluation in compare(plan, report):
+        done.append(evaluation)
+        if markdown:
+            print(markdown_of(evaluation), flush=True)
+        else:
+            show(evaluation)
+        for file in keep(done, plan, out, json):
+            report(f"wrote {file}")

@@ -53,18 +53,6 @@ class LoopGuard:
         return np.where(again, self._same + 1, 0)
 
 
-def longest_loop(notes: FloatArray) -> int:
-    """Return how many notes of `notes` (n, 4) the longest loop takes up: at least two times its run, or 0."""
-    keys = _keys(notes)
-    longest = 0
-    for lag in _LAGS:
-        again = (keys[lag:] == keys[:-lag]).all(axis=-1)
-        ends = np.flatnonzero(~np.append(again, [False]))
-        run = int(np.diff(ends, prepend=-1).max()) - 1
-        longest = max(longest, run + int(lag) if run >= lag else 0)
-    return longest
-
-
 def _keys(notes: FloatArray) -> NDArray[np.int64]:
     return np.stack([notes[..., PITCH], np.rint(notes[..., STEP] / STEP_S)], axis=-1).astype(np.int64)
 

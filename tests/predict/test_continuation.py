@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from improv.predict.continuation import continuations
+from improv.predict.continuation import continuations, continued
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
 from improv.predict.weights import find, load
@@ -34,3 +34,15 @@ def test_every_note_is_one_that_can_be_played(engine):
 def test_candidates_differ(engine):
     first, second = continuations(engine, PROMPT, 20, Taste(), 1, batch=2)
     assert not np.array_equal(first, second, equal_nan=True)
+
+
+def test_prompts_are_gone_on_from_all_at_once(engine):
+    prompts = [PROMPT, PROMPT + np.float32([5, 0, 0, 0]), PROMPT]
+    notes = continued(engine, prompts, 20, Taste(), 1)
+    assert notes.shape == (3, 20, 4)
+    # The first as it is alone; the last as the third candidate of the same prompt.
+    candidates = continuations(engine, PROMPT, 20, Taste(), 1, batch=3)
+    for at in (0, 2):
+        assert np.array_equal(notes[at, :, 0], candidates[at, :, 0])
+        assert np.allclose(notes[at], candidates[at], atol=1e-3, equal_nan=True)
+    assert not np.array_equal(notes[1], candidates[1], equal_nan=True)

@@ -4,8 +4,20 @@ import pytest
 from improv.predict.continuation import continuations
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
-from improv.predict.repetition import RUN, TIMES, LoopGuard, longest_loop
+from improv.predict.repetition import RUN, STEP_S, TIMES, LoopGuard
 from improv.predict.weights import find, load
+
+
+def longest_loop(notes):
+    """How many notes the longest loop takes up: at least two times its run, or 0."""
+    keys = [(int(pitch), round(float(step) / STEP_S)) for pitch, step in notes[:, :2]]
+    longest = 0
+    for lag in range(1, RUN + 1):
+        same = 0
+        for at in range(lag, len(keys)):
+            same = same + 1 if keys[at] == keys[at - lag] else 0
+            longest = max(longest, same + lag if same >= lag else 0)
+    return longest
 
 
 class Stuck:
