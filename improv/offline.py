@@ -24,6 +24,12 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Of lstm: what an interrupted training goes on from.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model's weights (a name or a file).")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1e-7, max=1.0, help="The highest learning rate; lower by default with --from.")
+    ] = None,
 ) -> None:
     """Train a network on folders of MIDI files (needs the extra `train`)."""
 
@@ -32,9 +38,14 @@ def train(
 
     try:
         if network == "lstm":
+            from improv.train.going_on import base_of
             from improv.train.sequence_fit import SequencePlan, fit_sequences
 
-            fit_sequences(SequencePlan(tuple(corpora), out, notes, batch or 32, seed, checkpoint=checkpoint), report)
+            base = base_of(start, network)
+            plan = SequencePlan(
+                tuple(corpora), out, notes, batch or 32, seed, checkpoint=checkpoint, base=base, rate=rate
+            )
+            fit_sequences(plan, report)
         else:
             from improv.train.fit import Plan, fit
 

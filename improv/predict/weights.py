@@ -51,6 +51,8 @@ class Card:
     """What a model file says of itself. `carry`: the state goes on from note to note beyond the window.
 
     `epochs` or `notes`: how long it was trained. `styles`: what a player may choose from, where there is a choice.
+    `base`, `base_hash`: the model whose weights this training went on from, if any; `corpora`, `licence` and `styles`
+    include that model's.
     """
 
     network: str
@@ -66,6 +68,8 @@ class Card:
     held_out: tuple[HeldOut, ...] = ()
     notes: int = 0
     styles: tuple[str, ...] = ()
+    base: str = ""
+    base_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from improv.events import PITCHES
 from improv.predict.bins import CELLS, DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN, IntArray
 from improv.predict.encoding import COLUMNS, PITCH, FloatArray
 from improv.predict.grid import NO_VELOCITY
-from improv.predict.weights import Card, HeldOut, save
+from improv.predict.weights import Card, HeldOut, Weights, save
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
+from improv.train.going_on import corpora_of, licence_of, styles_of, with_styles
 from improv.train.networks import fill, lstm, tensors
 from improv.train.sequences import Music, heard_and_coming, mixed
 
@@ -39,6 +40,8 @@ WINDOW = 25
 # As many notes as the tutorial's network sees come before every note that is foreseen in an evaluation.
 CONTEXT = 25
 RATE = 4e-3
+# What has been learned already is not shaken as hard.
+RATE_GOING_ON = 1e-3
 _LEAST_RATE = 2e-5
 _WARM_UP = 100
 # So often, a batch has some of the network's own notes mixed in.
@@ -61,7 +64,10 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class SequencePlan:
-    """What to train, and on how many notes. The checkpoint lies beside `out` unless `checkpoint` says otherwise."""
+    """What to train, and on how many notes. The checkpoint lies beside `out` unless `checkpoint` says otherwise.
+
+    `base`: the model whose weights to go on from; `rate`: the learning rate at its peak, by default lower with a base.
+    """
 
     corpora: tuple[Path, ...]
     out: Path
@@ -72,6 +78,13 @@ class SequencePlan:
     length: int = LENGTH
     checkpoint: Path | None = None
     cache: Path = CACHE
+    base: Weights | None = None
+    rate: float | None = None
+
+    @property
+    def peak(self) -> float:
+        """The highest learning rate."""
+        return self.rate or (RATE if self.base is None else RATE_GOING_ON)
 
     @property
     def batches(self) -> int:
@@ -86,7 +99,9 @@ class SequencePlan:
     @property
     def key(self) -> str:
         """What a checkpoint must have been made with to be gone on from; the budget may change."""
-        what = [[folder.name for folder in self.corpora], self.batch, self.seed, self.units, self.length]
+        what: list[object] = [[folder.name for folder in self.corpora], self.batch, self.seed, self.units, self.length]
+        if self.base is not None or self.rate is not None:
+            what += [self.base and self.base.hash, self.rate]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
     @property
@@ -94,7 +109,9 @@ class SequencePlan:
         """The command line that repeats this training, with the corpora by name."""
         parts = ["improv", "train", *(folder.name for folder in self.corpora), "--network", "lstm"]
         parts += ["--out", str(self.out)]
-        for option in ("notes", "batch", "seed"):
+        if self.base is not None:
+            parts += ["--from", self.base.name]
+        for option in ("notes", "batch", "seed", "rate"):
             value = getattr(self, option)
             if value != SequencePlan.__dataclass_fields__[option].default:
                 parts += [f"--{option}", str(value)]
@@ -111,7 +128,7 @@ def fit_sequences(plan: SequencePlan, report: Report) -> Card:
     corpora = [read(folder, plan.cache) for folder in plan.corpora]
     for corpus in corpora:
         report(str(corpus))
-    music = Music.of(corpora, TRAIN, plan.length + 1)
+    music = Music.of(corpora, TRAIN, plan.length + 1, styles_of(plan.base, corpora))
     if not len(music.starts):
         raise CorpusError(f"no file has {plan.length + 1} notes to train on")
     training = _Training(plan, corpora, music, report)
@@ -130,8 +147,11 @@ class _Training:
 
     def __init__(self, plan: SequencePlan, corpora: Sequence[Corpus], music: Music, report: Report) -> None:
         self._plan, self._corpora, self._music, self._report = plan, corpora, music, report
+        self._styles = styles_of(plan.base, corpora)
         keras.utils.set_random_seed(plan.seed)
-        self._network = lstm(plan.units, len(corpora), plan.length)
+        self._network = lstm(plan.units, len(self._styles), plan.length)
+        if plan.base is not None:
+            fill(self._network, with_styles(plan.base, len(self._styles)))
         self._network.optimizer.build(self._network.trainable_variables)
         self._done = 0
         self._loss = math.inf
@@ -145,7 +165,7 @@ class _Training:
         began, first = perf_counter(), self._done
         running = math.nan
         while self._done < plan.batches and self._since < PATIENCE:
-            network.optimizer.learning_rate.assign(_rate(self._done, plan.batches))
+            network.optimizer.learning_rate.assign(_rate(self._done, plan.batches, plan.peak))
             rng = np.random.default_rng([plan.seed, self._done])
             heard, coming = self._music.draw(plan.batch, plan.length, rng)
             if rng.random() < _OWN_NOTES:
@@ -172,7 +192,7 @@ class _Training:
     def finish(self) -> Card:
         """Measure the best weights on the whole validation split, and write that down."""
         fill(self._network, self.best)
-        figures = [measure_sequences(self._network, corpus, style) for style, corpus in enumerate(self._corpora, 1)]
+        figures = [measure_sequences(self._network, corpus, self._style(corpus)) for corpus in self._corpora]
         return self._save([held for held in figures if held is not None])
 
     def resume(self) -> None:
@@ -224,8 +244,8 @@ class _Training:
     def _look(self) -> None:
         """Look at a part of the validation split, and keep the weights if they are the best so far."""
         figures = []
-        for style, corpus in enumerate(self._corpora, 1):
-            held = measure_sequences(self._network, corpus, style, _GLANCE)
+        for corpus in self._corpora:
+            held = measure_sequences(self._network, corpus, self._style(corpus), _GLANCE)
             if held is not None:
                 figures.append(held)
                 self._report(f"  {described(held)}")
@@ -237,6 +257,9 @@ class _Training:
             self.best = tensors(self._network)
             self._save(figures)
 
+    def _style(self, corpus: Corpus) -> int:
+        return 1 + self._styles.index(corpus.name)
+
     def _save(self, figures: list[HeldOut]) -> Card:
         plan = self._plan
         card = Card(
@@ -244,14 +267,16 @@ class _Training:
             window=WINDOW,
             units=plan.units,
             carry=True,
-            corpora=tuple(corpus.name for corpus in self._corpora),
-            licence=", ".join(sorted({corpus.licence for corpus in self._corpora})),
+            corpora=corpora_of(plan.base, self._corpora),
+            licence=licence_of(plan.base, self._corpora),
             trained=datetime.now(UTC).date().isoformat(),
             command=plan.command,
             loss=self._loss,
             held_out=tuple(figures),
             notes=self._best_at * plan.batch * plan.length,
-            styles=tuple(corpus.name for corpus in self._corpora),
+            styles=self._styles,
+            base="" if plan.base is None else plan.base.name,
+            base_hash="" if plan.base is None else plan.base.hash,
         )
         save(plan.out, card, self.best)
         return card
@@ -321,10 +346,11 @@ def _whole(held: HeldOut) -> float:
     return held.pitch + (held.step or 0) + 0.5 * (held.duration or 0) + 0.5 * (held.velocity or 0)
 
 
-def _rate(done: int, batches: int) -> float:
+def _rate(done: int, batches: int, peak: float) -> float:
     """Return the learning rate of a batch: up for a little, then down along a half wave until the budget is spent."""
     up = min(1.0, (done + 1) / min(_WARM_UP, max(1, batches // 10)))
-    return up * (_LEAST_RATE + (RATE - _LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done / batches)))
+    least = min(_LEAST_RATE, peak)
+    return up * (least + (peak - least) * 0.5 * (1 + math.cos(math.pi * done / batches)))
 
 
 def _expected(outputs: dict[str, FloatArray], rng: np.random.Generator) -> IntArray:

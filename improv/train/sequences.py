@@ -31,7 +31,7 @@ _FLAT = 0.5
 class Music:
     """The files of a split. `starts[i]` is where file i begins in `notes`, `ends[i]` where it ends.
 
-    A file without dynamics has velocity 0; `styles` counts from 1, a style a corpus.
+    A file without dynamics has velocity 0; `styles[i]` is the number of its corpus's name among the model's styles, from 1.
     """
 
     notes: FloatArray
@@ -40,14 +40,15 @@ class Music:
     styles: NDArray[np.int32]
 
     @classmethod
-    def of(cls, corpora: Sequence[Corpus], split: str, least: int) -> "Music":
-        """Return the files of at least `least` notes."""
+    def of(cls, corpora: Sequence[Corpus], split: str, least: int, known: Sequence[str] | None = None) -> "Music":
+        """Return the files of at least `least` notes. `known`: the model's styles; None: the corpora in their order."""
         files, styles = [], []
-        for style, corpus in enumerate(corpora, 1):
+        known = [corpus.name for corpus in corpora] if known is None else known
+        for corpus in corpora:
             for notes in corpus.files(split):
                 if len(notes) >= least:
                     files.append(_with_known_velocities(notes))
-                    styles.append(style)
+                    styles.append(1 + known.index(corpus.name))
         ends = np.cumsum([len(notes) for notes in files], dtype=np.int64)
         starts = ends - np.array([len(notes) for notes in files], np.int64)
         notes = np.concatenate([np.empty((0, COLUMNS), np.float32), *files])

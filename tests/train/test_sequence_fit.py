@@ -105,3 +105,35 @@ def test_a_corpus_of_short_files_is_refused(training, plan, tmp_path, write_midi
 def test_a_plan_at_its_defaults_has_a_short_command(training):
     plan = training.SequencePlan((Path("somewhere/a"), Path("b")), Path("models/lstm.safetensors"))
     assert plan.command == "improv train a b --network lstm --out models/lstm.safetensors"
+
+
+def test_going_on_from_a_model_keeps_its_styles_and_gives_the_new_one_a_place(training, plan, tmp_path, write_midi):
+    training.fit_sequences(plan, lambda _: None)
+    base = load(plan.out)
+    for index in range(3):
+        write_midi(tmp_path / "jazz" / f"{index}.mid", [60 + (7 * at + index) % 12 for at in range(60)])
+    (tmp_path / "jazz" / "LICENSE").write_text("Blue License\n")
+    further = replace(
+        plan, corpora=(tmp_path / "jazz",), out=tmp_path / "jazz.safetensors", notes=120, base=base, rate=1e-7
+    )
+    card = training.fit_sequences(further, lambda _: None)
+    weights = load(further.out)
+    assert weights.card == card
+    assert card.styles == card.corpora == ("small", "jazz")
+    assert (card.base, card.base_hash, card.licence) == ("small", base.hash, "Blue, MIT")
+    assert "--from small" in card.command
+    # At next to no learning rate, the weights are those of the base, and the new style is that of the unknown one.
+    table = weights.tensors["style.table"]
+    assert table[:2] == pytest.approx(base.tensors["style.table"], abs=1e-6)
+    assert table[2] == pytest.approx(base.tensors["style.table"][0], abs=1e-6)
+    assert weights.tensors["lstm.kernel"] == pytest.approx(base.tensors["lstm.kernel"], abs=1e-6)
+
+
+def test_a_checkpoint_belongs_to_the_model_it_went_on_from(training, plan):
+    training.fit_sequences(plan, lambda _: None)
+    base = load(plan.out)
+    keys = {each.key for each in (plan, replace(plan, base=base), replace(plan, base=replace(base, hash="other")))}
+    assert len(keys) == 3
+    # Less shaken than from nothing, unless told otherwise.
+    assert replace(plan, base=base).peak < plan.peak
+    assert replace(plan, base=base, rate=0.5).peak == 0.5
