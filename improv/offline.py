@@ -1,12 +1,13 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from improv.errors import ImprovError
+from improv.errors import ImprovError, UsageError
 
 offline = typer.Typer()
 
@@ -14,14 +15,14 @@ offline = typer.Typer()
 @offline.command()
 def train(
     corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS…", help="Folders of MIDI files.")],
-    network: Annotated[str, typer.Option(metavar="NAME", help="lstm or tutorial.")],
+    network: Annotated[str, typer.Option(metavar="NAME", help="lstm, conv, wavenet or tutorial.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model file to write.")],
     epochs: Annotated[int, typer.Option(min=1, help="Of tutorial.")] = 50,
     windows: Annotated[int, typer.Option(min=1, help="Of tutorial: windows drawn afresh for each epoch.")] = 200_000,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows, or sequences; else 64 or 32.")] = None,
-    notes: Annotated[int, typer.Option(min=1, help="Of lstm: how many to train on in all.")] = 15_000_000,
+    notes: Annotated[int, typer.Option(min=1, help="How many to train on in all (not tutorial).")] = 15_000_000,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of lstm: what an interrupted training goes on from.")
+        Path | None, typer.Option(metavar="FILE", help="What an interrupted training goes on from.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
     start: Annotated[
@@ -32,23 +33,38 @@ def train(
     ] = None,
 ) -> None:
     """Train a network on folders of MIDI files (needs the extra `train`)."""
+    from improv.predict.weights import NETWORKS
+
+    if network not in NETWORKS:
+        raise UsageError(f"unknown network {network!r} (known: {', '.join(sorted(NETWORKS))})")
+    # TensorFlow greets at length.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     try:
-        if network == "lstm":
-            from improv.train.going_on import base_of
-            from improv.train.sequence_fit import SequencePlan, fit_sequences
+        from improv.train.going_on import base_of
 
-            base = base_of(start, network)
-            plan = SequencePlan(
-                tuple(corpora), out, notes, batch or 32, seed, checkpoint=checkpoint, base=base, rate=rate
-            )
-            fit_sequences(plan, report)
-        else:
+        base = base_of(start, network)
+        if network == "tutorial":
             from improv.train.fit import Plan, fit
 
             fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
+        else:
+            from improv.train.sequence_fit import SequencePlan, fit_sequences
+
+            plan = SequencePlan(
+                tuple(corpora),
+                out,
+                notes,
+                batch or 32,
+                seed,
+                checkpoint=checkpoint,
+                network=network,
+                base=base,
+                rate=rate,
+            )
+            fit_sequences(plan, report)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error

@@ -1,11 +1,11 @@
 """Which engine plays which network."""
 
 from improv.predict.engine import Engine
-from improv.predict.lstm_engine import LstmEngine
 from improv.predict.numpy_engine import NumpyEngine
+from improv.predict.sequence_engine import SequenceEngine
 from improv.predict.weights import Weights
 
 
 def engine_of(weights: Weights) -> Engine:
     """Return the numpy engine for a model's network, as its file says."""
-    return LstmEngine(weights) if weights.card.network == "lstm" else NumpyEngine(weights)
+    return NumpyEngine(weights) if weights.card.network == "tutorial" else SequenceEngine(weights)

@@ -16,9 +16,10 @@ from improv.predict.encoding import PITCH, FloatArray
 from improv.predict.weights import Card, HeldOut, save
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
 from improv.train.dataset import Labels, Windows, windows
-from improv.train.networks import NETWORKS, UNITS, WINDOW, fill, tensors
+from improv.train.networks import NETWORKS, WINDOW, fill, tensors
 
 PATIENCE = 5
+_UNITS = NETWORKS["tutorial"].units
 # Validation windows looked at after each epoch, a set; at the end it is all of them.
 _GLANCE = 10_000
 _EVALUATION_BATCH = 1024
@@ -59,8 +60,8 @@ def fit(plan: Plan, report: Report) -> Card:
     Raises UsageError for an unknown network, CorpusError without music, ModelError where `out` cannot be written;
     KeyboardInterrupt only before the first epoch has ended.
     """
-    if plan.network not in NETWORKS:
-        raise UsageError(f"unknown network {plan.network!r} (known: {', '.join(sorted(NETWORKS))})")
+    if plan.network not in NETWORKS or NETWORKS[plan.network].sequences:
+        raise UsageError(f"unknown network {plan.network!r}")
     corpora = [read(folder, plan.cache) for folder in plan.corpora]
     for corpus in corpora:
         report(str(corpus))
@@ -68,7 +69,7 @@ def fit(plan: Plan, report: Report) -> Card:
     if not len(music.starts):
         raise CorpusError(f"no file has {WINDOW + 1} notes to train on")
     keras.utils.set_random_seed(plan.seed)
-    network = NETWORKS[plan.network](UNITS)
+    network = NETWORKS[plan.network].build(_UNITS, 0, WINDOW)
     keeper = _Keeper(plan, corpora, report)
     stopper = keras.callbacks.EarlyStopping(monitor="loss", patience=PATIENCE, restore_best_weights=True)
     try:
@@ -146,7 +147,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         card = Card(
             network=plan.network,
             window=WINDOW,
-            units=UNITS,
+            units=_UNITS,
             corpora=tuple(corpus.name for corpus in self._corpora),
             licence=", ".join(sorted({corpus.licence for corpus in self._corpora})),
             trained=datetime.now(UTC).date().isoformat(),

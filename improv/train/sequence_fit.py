@@ -1,4 +1,4 @@
-"""Train the network `lstm` on whole sequences: every note of a batch is foreseen from all those before it.
+"""Train a network on whole sequences: every note of a batch is foreseen from all those before it.
 
 The budget is a number of notes, so that the same seed gives the same weights. A training that was stopped, killed or
 given more notes goes on from its checkpoint: each batch is a function of the seed and its number.
@@ -29,10 +29,9 @@ from improv.predict.grid import NO_VELOCITY
 from improv.predict.weights import Card, HeldOut, Weights, save
 from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
 from improv.train.going_on import corpora_of, licence_of, styles_of, with_styles
-from improv.train.networks import fill, lstm, tensors
+from improv.train.networks import NETWORKS, fill, tensors
 from improv.train.sequences import Music, heard_and_coming, mixed
 
-UNITS = 384
 # Notes of a sequence: a long call and its answer.
 LENGTH = 160
 # Notes that prime a live state. It costs a fraction of a millisecond each, once a turn.
@@ -74,12 +73,20 @@ class SequencePlan:
     notes: int = 15_000_000
     batch: int = 32
     seed: int = 42
-    units: int = UNITS
+    units: int | None = None
     length: int = LENGTH
     checkpoint: Path | None = None
     cache: Path = CACHE
+    network: str = "lstm"
     base: Weights | None = None
     rate: float | None = None
+
+    @property
+    def size(self) -> int:
+        """The network's units: as told, as the base has them, or as the table says."""
+        if self.base is not None:
+            return self.base.card.units
+        return self.units or NETWORKS[self.network].units
 
     @property
     def peak(self) -> float:
@@ -99,15 +106,15 @@ class SequencePlan:
     @property
     def key(self) -> str:
         """What a checkpoint must have been made with to be gone on from; the budget may change."""
-        what: list[object] = [[folder.name for folder in self.corpora], self.batch, self.seed, self.units, self.length]
-        if self.base is not None or self.rate is not None:
-            what += [self.base and self.base.hash, self.rate]
+        what: list[object] = [[folder.name for folder in self.corpora], self.batch, self.seed, self.size, self.length]
+        what += [each for each in (self.base and self.base.hash, self.rate) if each]
+        what += [] if self.network == "lstm" else [self.network]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
     @property
     def command(self) -> str:
         """The command line that repeats this training, with the corpora by name."""
-        parts = ["improv", "train", *(folder.name for folder in self.corpora), "--network", "lstm"]
+        parts = ["improv", "train", *(folder.name for folder in self.corpora), "--network", self.network]
         parts += ["--out", str(self.out)]
         if self.base is not None:
             parts += ["--from", self.base.name]
@@ -149,7 +156,7 @@ class _Training:
         self._plan, self._corpora, self._music, self._report = plan, corpora, music, report
         self._styles = styles_of(plan.base, corpora)
         keras.utils.set_random_seed(plan.seed)
-        self._network = lstm(plan.units, len(self._styles), plan.length)
+        self._network = NETWORKS[plan.network].build(plan.size, len(self._styles), plan.length)
         if plan.base is not None:
             fill(self._network, with_styles(plan.base, len(self._styles)))
         self._network.optimizer.build(self._network.trainable_variables)
@@ -263,9 +270,9 @@ class _Training:
     def _save(self, figures: list[HeldOut]) -> Card:
         plan = self._plan
         card = Card(
-            network="lstm",
+            network=plan.network,
             window=WINDOW,
-            units=plan.units,
+            units=plan.size,
             carry=True,
             corpora=corpora_of(plan.base, self._corpora),
             licence=licence_of(plan.base, self._corpora),

@@ -31,7 +31,7 @@ _FLAT = 0.5
 class Music:
     """The files of a split. `starts[i]` is where file i begins in `notes`, `ends[i]` where it ends.
 
-    A file without dynamics has velocity 0; `styles[i]` is the number of its corpus's name among the model's styles, from 1.
+    A file without dynamics has velocity 0; `styles[i]` is the place of its corpus among the styles, from 1.
     """
 
     notes: FloatArray
@@ -43,12 +43,11 @@ class Music:
     def of(cls, corpora: Sequence[Corpus], split: str, least: int, known: Sequence[str] | None = None) -> "Music":
         """Return the files of at least `least` notes. `known`: the model's styles; None: the corpora in their order."""
         files, styles = [], []
-        known = [corpus.name for corpus in corpora] if known is None else known
-        for corpus in corpora:
+        for place, corpus in enumerate(corpora):
             for notes in corpus.files(split):
                 if len(notes) >= least:
                     files.append(_with_known_velocities(notes))
-                    styles.append(1 + known.index(corpus.name))
+                    styles.append(1 + (place if known is None else known.index(corpus.name)))
         ends = np.cumsum([len(notes) for notes in files], dtype=np.int64)
         starts = ends - np.array([len(notes) for notes in files], np.int64)
         notes = np.concatenate([np.empty((0, COLUMNS), np.float32), *files])

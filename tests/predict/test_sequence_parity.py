@@ -8,7 +8,7 @@ import pytest
 
 import improv
 from improv.predict.bins import DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN, binned
-from improv.predict.lstm_engine import LstmEngine
+from improv.predict.sequence_engine import SequenceEngine
 from improv.predict.weights import find, load
 
 HELD_OUT = Path(improv.__file__).parent / "assets" / "demo.mid"
@@ -32,7 +32,7 @@ def test_the_engine_matches_keras_over_2000_carried_notes():
     network = import_module("improv.train.networks").restore(weights, COUNT)
     expected = {head: np.asarray(logits)[0] for head, logits in network.predict_on_batch([heard, coming]).items()}
 
-    engine = LstmEngine(weights)
+    engine = SequenceEngine(weights)
     found = {head: [] for head in expected}
     bins = binned(notes).astype(np.int64)
     state = engine.prime(notes[:1])
