@@ -1,6 +1,5 @@
 """The commands of the offline side: train, evaluate, generate. Each imports what does its work when called."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,34 +36,43 @@ def train(
 
     if network not in NETWORKS:
         raise UsageError(f"unknown network {network!r} (known: {', '.join(sorted(NETWORKS))})")
-    # TensorFlow greets at length.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    def report(line: str) -> None:
+    def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     try:
+        from improv.train.device import prepare
         from improv.train.going_on import base_of
+        from improv.train.progress import watched
 
         base = base_of(start, network)
-        if network == "tutorial":
-            from improv.train.fit import Plan, fit
+        with watched(say, terminal=sys.stderr.isatty()) as (report, bar):
+            report(f"training on {prepare()}")
+            from improv.train.plans import Plan, SequencePlan
 
-            fit(Plan(tuple(corpora), network, out, epochs, windows, batch or 64, seed), report)
-        else:
-            from improv.train.sequence_fit import SequencePlan, fit_sequences
+            folders = tuple(corpora)
+            if network == "tutorial":
+                from improv.train.fit import fit
 
-            plan = SequencePlan(
-                tuple(corpora),
-                out,
-                notes,
-                batch or 32,
-                seed,
-                checkpoint=checkpoint,
-                network=network,
-                base=base,
-                rate=rate,
-            )
-            fit_sequences(plan, report)
+                tutorial = Plan(
+                    folders,
+                    network,
+                    out,
+                    epochs,
+                    windows,
+                    batch or 64,
+                    seed,
+                    checkpoint=checkpoint,
+                    base=base,
+                    rate=rate,
+                )
+                fit(tutorial, report, bar)
+            else:
+                from improv.train.sequence_fit import fit_sequences
+
+                plan = SequencePlan(
+                    folders, out, notes, batch or 32, seed, checkpoint=checkpoint, network=network, base=base, rate=rate
+                )
+                fit_sequences(plan, report, bar)
     except ImportError as error:
         raise ImprovError(f"training needs {error.name}; install improv[train]") from error

@@ -53,20 +53,27 @@ class Music:
         notes = np.concatenate([np.empty((0, COLUMNS), np.float32), *files])
         return cls(notes, starts, ends, np.array(styles, np.int32))
 
-    def draw(self, count: int, length: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    @property
+    def shortest(self) -> int:
+        """The length of the shortest file."""
+        return int((self.ends - self.starts).min())
+
+    def draw(self, count: int, length: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
         """Return `count` sequences from random places, altered at random. Every place is as likely as any other.
 
-        What is heard (count, length, 5), and what comes after each of it (count, length, 4).
+        What is heard (count, length, 5), what comes after each of it (count, length, 4), and which of that counts
+        (count, length): beyond the end of a file that is shorter, its last note is repeated.
         """
-        places = self.ends - self.starts - length
+        places = np.maximum(self.ends - self.starts - length, 1)
         ends = np.cumsum(places)
         drawn = rng.integers(0, ends[-1], count)
         file = np.searchsorted(ends, drawn, "right")
         start = self.starts[file] + drawn - (ends[file] - places[file])
-        notes = self.notes[start[:, None] + np.arange(length + 1)]
-        notes = _altered(notes, rng)
+        at = start[:, None] + np.arange(length + 1)
+        end = self.ends[file][:, None]
+        notes = _altered(self.notes[np.minimum(at, end - 1)], rng)
         told = np.where(rng.random(count) < _UNTOLD, 0, self.styles[file])
-        return heard_and_coming(notes, told)
+        return *heard_and_coming(notes, told), at[:, 1:] < end
 
     def chunks(self, length: int, least: int) -> list[tuple[FloatArray, int, int]]:
         """Return every file in pieces of `length` + 1 notes, with how many come first as mere context, and its style.
