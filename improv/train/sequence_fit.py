@@ -24,9 +24,12 @@ from improv.train.corpus import TRAIN, VALIDATION, Corpus
 from improv.train.going_on import corpora_of, licence_of, styles_of, with_styles
 from improv.train.history import HELD_OUT, History, draw
 from improv.train.networks import NETWORKS, fill
-from improv.train.plans import SequencePlan, checkpoint_file, music_of
+from improv.train.plans import LENGTH, SequencePlan, checkpoint_file, music_of
 from improv.train.progress import Bar, Progress, Report
 from improv.train.sequences import Music, heard_and_coming, mixed
+
+# Others find the length of a sequence here too.
+__all__ = ["LENGTH", "fit_sequences", "measure_sequences", "nats", "sequences_of", "train_batch"]
 
 # Notes that prime a live state. It costs a fraction of a millisecond each, once a turn.
 WINDOW = 25
@@ -60,7 +63,7 @@ def fit_sequences(plan: SequencePlan, report: Report, bar: Bar | None = None) ->
     KeyboardInterrupt only before the first look.
     """
     corpora = music_of(plan, report)
-    music = _sequences(plan, corpora)
+    music = sequences_of(plan, corpora)
     longest = int((music.ends - music.starts).max())
     if longest <= plan.length:
         plan = replace(plan, length=max(longest, _LEAST_NOTES) - 1)
@@ -77,8 +80,11 @@ def fit_sequences(plan: SequencePlan, report: Report, bar: Bar | None = None) ->
     return training.finish()
 
 
-def _sequences(plan: SequencePlan, corpora: Sequence[Corpus]) -> Music:
-    """Return the files to cut sequences from: those long enough, or all where most music is in shorter ones."""
+def sequences_of(plan: SequencePlan, corpora: Sequence[Corpus]) -> Music:
+    """Return the files to cut sequences from: those long enough, or all where most music is in shorter ones.
+
+    Raises CorpusError where there is next to none.
+    """
     styles = styles_of(plan.base, corpora)
     notes = sum(len(notes) for corpus in corpora for notes in corpus.files(TRAIN))
     if notes < _LEAST_NOTES:

@@ -8,9 +8,9 @@ from improv.predict.bins import EDGES_S
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
 from improv.predict.grid import TIMES
+from improv.predict.lstm_engine import MIN_DURATION_S, SequenceEngine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
-from improv.predict.sequence_engine import MIN_DURATION_S, SequenceEngine
 from improv.predict.weights import Card, Weights, find, load, save, sequence_shapes
 
 UNITS = 16
