@@ -19,7 +19,7 @@ def base_of(name: str | None, network: str) -> Weights | None:
         return None
     base = load(find(name))
     if base.card.network != network:
-        raise UsageError(f"--from {name}: a {base.card.network} network; --network says {network}")
+        raise UsageError(f"--from {name}: of the network {base.card.network}; --network says {network}")
     return base
 
 

@@ -99,3 +99,22 @@ def test_its_own_notes_take_the_place_of_some_that_were_played():
     assert (notes[..., 4] == 5).all()
     assert (notes[:20, :, 2] == 32).all()
     assert (notes[20:][replaced[20:]][:, 2] == 9).all()
+
+
+def test_a_short_file_is_a_sequence_of_which_a_part_counts():
+    music = Music.of([corpus(10, 30, 1)], TRAIN, 2)
+    assert music.shortest == 10
+    heard, coming, counted = music.draw(400, 20, np.random.default_rng(1))
+    assert (heard.shape, coming.shape, counted.shape) == ((400, 20, 5), (400, 20, 4), (400, 20))
+    # The first file has one place to begin, the other ten.
+    short = ~counted.all(axis=1)
+    assert 0.04 < short.mean() < 0.16
+    assert (counted[short].sum(axis=1) == 9).all()
+    assert counted[short, :9].all()
+    # What lies beyond the end of a file is no other file.
+    assert (np.diff(heard[short, 10:, PITCH_BIN], axis=1) == 0).all()
+
+
+def test_styles_are_told_by_their_place_in_the_model():
+    music = Music.of([corpus(30, 1)], TRAIN, 2, ["other", "scales"])
+    assert music.styles.tolist() == [2]
