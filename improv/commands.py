@@ -333,14 +333,17 @@ def bench(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="With --calls: how many; with --reading: files to compare.")] = 50,
     model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "lstm",
+    training: Annotated[
+        Path | None, typer.Option(metavar="CORPUS", help="Only how fast the networks train on this corpus.")
+    ] = None,
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run, run_reading
+    from improv.bench import run, run_reading, run_training
 
-    if calls is not None and reading is not None:
-        raise UsageError("--calls and --reading: one at a time")
+    if sum(folder is not None for folder in (calls, reading, training)) > 1:
+        raise UsageError("--calls, --reading and --training: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
 
     def say(line: str) -> None:
@@ -351,6 +354,8 @@ def bench(
             raise typer.Exit(run_reading(json_file, screen.print, say, reading, count))
     except ImportError as error:
         raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
+    if training is not None:
+        raise typer.Exit(run_training(json_file, screen.print, say, training))
     raise typer.Exit(run(json_file, screen.print, say, calls, count, model))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the processes that measure are in this package too, and hav
 
     from improv.bench.figures import Row
 
-__all__ = ["FULL", "Size", "measure", "run", "run_reading"]
+__all__ = ["FULL", "Size", "measure", "run", "run_reading", "run_training"]
 
 Say = Callable[[str], None]
 
@@ -87,6 +87,13 @@ def run_reading(json_path: Path | None, show: Callable[["Table"], None], say: Sa
     from improv.bench import reading
 
     return _report(json_path, show, lambda: reading.measure(corpus, count, say))
+
+
+def run_training(json_path: Path | None, show: Callable[["Table"], None], say: Say, corpus: Path) -> int:
+    """Measure how fast the networks train on a corpus; else as `run`. Raises ImprovError."""
+    from improv.bench import training
+
+    return _report(json_path, show, lambda: list(training.measure(corpus, say)))
 
 
 def _report(json_path: Path | None, show: Callable[["Table"], None], measured: Callable[[], "list[Row]"]) -> int:
