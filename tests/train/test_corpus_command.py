@@ -54,9 +54,10 @@ def test_without_the_library_its_extra_is_named(improv, corpus_folder, monkeypat
     assert (code, err) == (1, "improv: reading corpora needs symusic; install improv[train]\n")
 
 
-def test_calls_and_reading_are_measured_one_at_a_time(improv, corpus_folder):
-    assert improv("bench", "--reading", "small", "--calls", "small") == (
+@pytest.mark.parametrize("other", ["--calls", "--training"])
+def test_what_is_measured_alone_is_measured_one_at_a_time(improv, corpus_folder, other):
+    assert improv("bench", "--reading", "small", other, "small") == (
         2,
         "",
-        "--calls and --reading: one at a time\n",
+        "--calls, --reading and --training: one at a time\n",
     )
