@@ -77,7 +77,7 @@ def _windows(name: str, corpora: Sequence["Corpus"]) -> tuple[Any, Block]:
     def block(batches: int) -> float:
         # An epoch begins once in 3,125 batches: what that costs is left out here.
         ends: list[float] = []
-        note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _batch, _logs: ends.append(perf_counter()))
+        note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(perf_counter()))  # noqa: ARG005 - by name
         epoch = Epochs(music, batches * plan.batch, plan.batch, plan.seed)
         network.fit(epoch, epochs=1, shuffle=False, verbose=0, callbacks=[note])
         return (batches - 1) * plan.batch / (ends[-1] - ends[0])

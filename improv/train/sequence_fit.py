@@ -142,7 +142,7 @@ class _Training:
                 raise ModelError(f"the loss of batch {standing.done} is not finite: training has failed")
             running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
             progress.at(standing.done, f"batch {standing.done} of {plan.batches}", running)
-            if standing.done % _A_LINE == 0:
+            if standing.done % _A_LINE == 0 or standing.done == plan.batches:
                 self._record({"loss": running})
             if standing.done % _A_GLANCE == 0 or standing.done == plan.batches:
                 self._look()
