@@ -56,9 +56,9 @@ _OFFS_WAIT_S = 0.5
 _NOTHING = (-1, None)
 
 
-def load_engine(model: str) -> Engine:
+def load_engine(model: str, style: str | None = None) -> Engine:
     """Return the engine that plays the weights of `model`, a name or a path. Raise ModelError if they do not fit."""
-    return engine_of(load(find(model)))
+    return engine_of(load(find(model)), style)
 
 
 class PortsLink:
@@ -424,7 +424,7 @@ def main() -> int:
         return 0  # discarded before the start
     spec = Spec.from_line(line)
     try:
-        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name)))
+        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name, spec.settings.model.style)))
     except ImprovError as error:
         _say(event="bye", code=1, reason=str(error))
         return 1

@@ -50,7 +50,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding(well=True, text=f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _midi(settings)
     yield _timer()
-    yield _model(settings.model.name)
+    yield _model(settings.model.name, settings.model.style)
     yield _folder(Path(settings.session.folder).expanduser())
     yield _gpu()
 
@@ -229,14 +229,16 @@ def _timer() -> Finding:
     )
 
 
-def _model(name: str) -> Finding:
-    from improv.predict.weights import find, load
+def _model(name: str, style: str | None) -> Finding:
+    from improv.predict.weights import check_style, find, load
 
     try:
         weights = load(find(name))
+        check_style(weights.name, weights.card, style)
     except ModelError as error:
-        return Finding(well=False, text=f"model: {error}", remedy="Choose another with --model.")
-    return Finding(well=True, text=f"model: {weights.name} ({weights.card.network}), loads")
+        return Finding(well=False, text=f"model: {error}", remedy="Choose another with --model or --style.")
+    styles = f"; styles: {', '.join(weights.card.styles)}" if weights.card.styles else ""
+    return Finding(well=True, text=f"model: {weights.name} ({weights.card.network}), loads{styles}")
 
 
 def _folder(folder: Path) -> Finding:

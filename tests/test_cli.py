@@ -82,6 +82,21 @@ def test_a_model_that_does_not_exist_is_refused(improv):
     assert done.err.splitlines()[-1].startswith("improv: no model named 'tutorail', did you mean tutorial?")
 
 
+@pytest.mark.parametrize("command", ["jam", "demo"])
+@pytest.mark.parametrize(
+    ("model", "style", "said"),
+    [
+        ("lstm", "pop99-dev", "lstm has no style 'pop99-dev', did you mean pop909-dev? (it has: "),
+        ("lstm", "x", "lstm has no style 'x' (it has: "),
+        ("tutorial", "x", "tutorial has no styles to choose from, so none named 'x'"),
+    ],
+)
+def test_a_style_that_the_model_does_not_have_is_refused(improv, command, model, style, said):
+    done = improv(command, "--backend", "none", "--model", model, "--style", style)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith(f"improv: {said}")
+
+
 def test_a_mistake_of_ours_is_one_line_and_a_log(improv, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("improv.console._kept", {})

@@ -3,9 +3,10 @@
 from improv.predict.engine import Engine
 from improv.predict.lstm_engine import LstmEngine
 from improv.predict.numpy_engine import NumpyEngine
-from improv.predict.weights import Weights
+from improv.predict.weights import Weights, check_style
 
 
-def engine_of(weights: Weights) -> Engine:
-    """Return the numpy engine for a model's network, as its file says."""
-    return LstmEngine(weights) if weights.card.network == "lstm" else NumpyEngine(weights)
+def engine_of(weights: Weights, style: str | None = None) -> Engine:
+    """Return the numpy engine for a model's network, as its file says. Raise ModelError if it has no such `style`."""
+    check_style(weights.name, weights.card, style)
+    return LstmEngine(weights, style=style) if weights.card.network == "lstm" else NumpyEngine(weights)

@@ -28,7 +28,7 @@ messages = st.binary(min_size=1, max_size=3)
 settings = st.builds(
     Settings,
     ports=st.builds(Ports, inputs=st.lists(names).map(tuple), output=st.none() | names, thru=st.booleans()),
-    model=st.builds(Model, name=names, seed=st.none() | numbers),
+    model=st.builds(Model, name=names, style=st.none() | names, seed=st.none() | numbers),
     sampling=st.builds(Sampling, temperature=times, lowest=st.integers(0, 127)),
 )
 ports = st.tuples(names, st.booleans())
