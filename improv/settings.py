@@ -70,7 +70,7 @@ class Model:
     """Which network answers, in which of its styles, and on which engine."""
 
     name: str = "lstm"
-    engine: Literal["auto", "numpy"] = "auto"
+    engine: Literal["auto", "numpy", "keras", "gpu"] = "auto"
     style: str | None = None
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 

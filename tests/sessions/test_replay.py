@@ -106,6 +106,15 @@ def test_another_engine_recalls_what_was_decided():
     assert again.recalled
 
 
+def test_what_another_engine_answered_is_replayed_as_it_was_recorded():
+    session = jam(performance(1), Parrot(velocity=99.0))
+    by_keras = [altered(each, engine="keras") if isinstance(each, Planned) else each for each in session.records]
+    again = replay(altered(session, records=tuple(by_keras)), lambda _: Parrot())
+    assert again.is_identical
+    assert not again.recalled
+    assert again.elsewhere == tuple(each.turn for each in session.records if isinstance(each, Planned))
+
+
 def test_a_journal_that_was_tampered_with_differs():
     session = jam(performance(2), Parrot())
     place, sent = next((place, each) for place, each in enumerate(session.records) if isinstance(each, Sent))
