@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from improv import __version__, config
-from improv.errors import ImprovError, PortError, SessionError
+from improv.errors import ImprovError, PortError, SessionError, UsageError
 from improv.offline import offline
 from improv.settings import Settings
 from improv.supervisor import Supervisor
@@ -340,14 +340,25 @@ def bench(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="With --calls: how many.")] = 50,
     model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "lstm",
+    training: Annotated[
+        Path | None, typer.Option(metavar="CORPUS", help="Only how fast the networks train on this folder of MIDI.")
+    ] = None,
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run
+    from improv.bench import run, run_training
 
+    if calls is not None and training is not None:
+        raise UsageError("--calls and --training: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
-    raise typer.Exit(run(json_file, screen.print, lambda line: print(line, file=sys.stderr), calls, count, model))
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    if training is not None:
+        raise typer.Exit(run_training(json_file, screen.print, say, training))
+    raise typer.Exit(run(json_file, screen.print, say, calls, count, model))
 
 
 app.add_typer(offline)

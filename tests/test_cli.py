@@ -60,6 +60,18 @@ def test_bad_usage_is_exit_code_2(improv, arguments):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--network", "lsmt"), "unknown network 'lsmt' (known: conv, lstm, tutorial, wavenet)"),
+        (("--network", "conv", "--from", "lstm"), "--from lstm: of the network lstm; --network says conv"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_at_once(improv, arguments, told):
+    done = improv("train", "music", "--out", "x.safetensors", *arguments)
+    assert (done.code, done.err) == (2, f"{told}\n")
+
+
 def test_bad_configuration_is_told_whole_before_anything_starts(improv, tmp_path):
     (tmp_path / "config.yaml").write_text("ports:\n  backend: jak\nturns:\n  silnce_ms: 3\n")
     done = improv("--seed", "-1")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the processes that measure are in this package too, and hav
 
     from improv.bench.figures import Row
 
-__all__ = ["FULL", "Size", "measure", "run"]
+__all__ = ["FULL", "Size", "measure", "run", "run_training"]
 
 Say = Callable[[str], None]
 
@@ -73,12 +73,26 @@ def run(
     With `folder`, only how well `count` answers of `model` fit calls from its MIDI files. Raises ImprovError.
     """
     from improv.bench import calls
+
+    return _report(
+        json_path, show, lambda: measure(say) if folder is None else calls.measure(folder, count, say, model)
+    )
+
+
+def run_training(json_path: Path | None, show: Callable[["Table"], None], say: Say, corpus: Path) -> int:
+    """Measure how fast the networks train on a corpus; else as `run`. Raises ImprovError."""
+    from improv.bench import training
+
+    return _report(json_path, show, lambda: list(training.measure(corpus, say)))
+
+
+def _report(json_path: Path | None, show: Callable[["Table"], None], measured: Callable[[], "list[Row]"]) -> int:
     from improv.bench.figures import Verdict
     from improv.bench.report import render, to_json
 
     if json_path is not None:
         _write(json_path, "")  # better to hear now than in minutes that it cannot be written
-    rows = measure(say) if folder is None else calls.measure(folder, count, say, model)
+    rows = measured()
     show(render(rows))
     if json_path is not None:
         _write(json_path, to_json(rows))

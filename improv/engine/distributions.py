@@ -35,7 +35,7 @@ Bins = dict[str, Tensor]
 
 
 class DistributionsEngine:
-    """An engine for the networks of distributions, as `LstmEngine` is. Raises ModelError for a style it has not.
+    """An engine for the networks of distributions, as `SequenceEngine` is. Raises ModelError for a style it has not.
 
     A state's `notes` is the last note alone; `hidden`, what the heads read, and `cell`, what the body remembers
     besides, are on the device.

@@ -1,13 +1,13 @@
 """Which of Keras' engines plays which network."""
 
 from improv.engine.backend import be_exact
-from improv.engine.bodies import Lstm
+from improv.engine.bodies import Convolutions, Gated, Lstm
 from improv.engine.distributions import DistributionsEngine
 from improv.engine.tutorial import TutorialEngine
 from improv.predict.engine import Engine
 from improv.predict.weights import Weights, check_style
 
-BODIES = {"lstm": Lstm}
+BODIES = {"lstm": Lstm, "conv": Convolutions, "wavenet": Gated}
 
 
 def keras_engine_of(weights: Weights, style: str | None = None, *, fused: bool = True) -> Engine:

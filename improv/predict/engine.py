@@ -41,7 +41,7 @@ class State:
     """What an engine has heard, for each candidate of a batch. Never written to once made.
 
     `notes` (batch, n, 4): as many of the last notes as the engine still needs, none where the state says it all;
-    `hidden` (batch, units, or more), `cell` (batch, units).
+    `hidden` (batch, units, or more), `cell` (batch, whatever else the network carries).
     """
 
     notes: FloatArray

@@ -1,7 +1,7 @@
 """Which engine plays which network."""
 
 from improv.predict.engine import Engine
-from improv.predict.lstm_engine import LstmEngine
+from improv.predict.lstm_engine import SequenceEngine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.weights import Weights, check_style
 
@@ -9,4 +9,4 @@ from improv.predict.weights import Weights, check_style
 def engine_of(weights: Weights, style: str | None = None) -> Engine:
     """Return the numpy engine for a model's network, as its file says. Raise ModelError if it has no such `style`."""
     check_style(weights.name, weights.card, style)
-    return LstmEngine(weights, style=style) if weights.card.network == "lstm" else NumpyEngine(weights)
+    return NumpyEngine(weights) if weights.card.network == "tutorial" else SequenceEngine(weights, style=style)

@@ -1,4 +1,4 @@
-"""The network `lstm` in numpy: it carries its state, and draws each part of a note given the parts before it."""
+"""The networks of sequences in numpy: a state carried on, each part of a note drawn given the parts before it."""
 
 from functools import cache
 
@@ -7,52 +7,39 @@ from numpy.typing import NDArray
 
 from improv.events import PITCHES
 from improv.predict.bins import DURATION_BIN, EDGES_S, PITCH_BIN, STEP_BIN, VELOCITY_BIN, IntArray, binned, time_bins
+from improv.predict.bodies import front_of
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.grid import CELL_S, TIMES, VELOCITY_WIDTH
-from improv.predict.recurrence import Cells, in_order
 from improv.predict.sampling import draw_index, draw_place, likely, pitch_probabilities
-from improv.predict.weights import (
-    CLASSES,
-    HEARD,
-    HIDDEN,
-    INTERVALS,
-    STYLE,
-    TRACES,
-    WIDEST,
-    Weights,
-    check_style,
-    trace_gain,
-)
+from improv.predict.weights import CLASSES, HEARD, HIDDEN, INTERVALS, TRACES, WIDEST, Weights, check_style, trace_gain
 
 # Shorter is no note: a key takes about this long to go down and up.
 MIN_DURATION_S = 0.05
-_BESIDES = len(TRACES) * CLASSES
 _LEADS = np.arange(PITCHES - 1, INTERVALS)
 
 
-class LstmEngine:
-    """An engine for the network `lstm`. `style`: one of the card's, or None. Raises ModelError for another style.
+class SequenceEngine:
+    """An engine for `lstm`, `conv` and `wavenet`. `style`: one of the card's, or None. Raises ModelError for another.
 
-    A state's `notes` is the last note alone; its `hidden` holds the traces of the pitch classes behind the units.
+    A state's `notes` is the last note alone; its `hidden` holds the traces of the pitch classes behind the units, its
+    `cell` whatever else the body carries.
     """
 
     def __init__(self, weights: Weights, *, style: str | None = None) -> None:
         card, tensors = weights.card, weights.tensors
-        units = card.units
         check_style(weights.name, card, style)
         self.info = ModelInfo(weights.name, card.network, card.window, weights.hash, carries=True, has_velocity=True)
-        kernel = in_order(tensors["lstm.kernel"], units)
-        # What a part of the last note adds to the gates, for each of its bins: a row instead of a product.
+        front = front_of(weights)
+        # What a part of the last note adds to the first layer, for each of its bins: a row instead of a product.
         self._heard: dict[str, FloatArray] = {}
         at = 0
         for part, size in HEARD.items():
-            self._heard[part] = tensors[f"heard_{part}.table"] @ kernel[at : at + size]
+            self._heard[part] = tensors[f"heard_{part}.table"] @ front.kernel[at : at + size]
             at += size
         # The style stays, so it is part of the bias.
         chosen = tensors["style.table"][0 if style is None else 1 + card.styles.index(style)]
-        self._bias = in_order(tensors["lstm.bias"][None], units) + chosen @ kernel[at : at + STYLE]
-        self._recurrent = np.concatenate([in_order(tensors["lstm.recurrent"], units), kernel[at + STYLE :]])
+        self._bias = front.bias + chosen @ front.kernel[at:]
         # What the heads make of the state, in one product; they read their own columns of it.
         heads = ["step", *(f"{head}_hidden" for head in HIDDEN)]
         self._heads = np.concatenate([tensors[f"{head}.kernel"] for head in heads], axis=1)
@@ -69,7 +56,7 @@ class LstmEngine:
         )
         self._fade = np.repeat(np.array(TRACES, np.float32), CLASSES)
         self._gains = tuple(np.float32(trace_gain(fade)) for fade in TRACES)
-        self._cells = cache(lambda batch: Cells.of(batch, units, _BESIDES))
+        self._body = cache(front.body)
 
     def prime(self, notes: FloatArray, batch: int = 1) -> State:
         """Return the state after `notes` (n >= 1, 4), of which the last `info.window` count, for `batch` candidates."""
@@ -144,19 +131,19 @@ class LstmEngine:
         inputs = self._inputs(
             bins, pitches[:1] if before is None else before.notes[None, :, -1, PITCH].astype(np.int32)
         )
-        cells = self._cells(batch)
-        cells.start(*((None, None) if before is None else (before.hidden, before.cell)))
-        traces = cells.known[:, self._recurrent.shape[1] // 4 :]
+        body = self._body(batch)
+        body.start(*((None, None) if before is None else (before.hidden, before.cell)))
+        traces = body.known[:, -len(self._fade) :]
         rows, classes = np.arange(batch), pitches % CLASSES
         for at in range(count):
             traces *= self._fade
             for which, gain in enumerate(self._gains):
                 traces[rows, which * CLASSES + classes[at]] += gain
-            cells.step(inputs[at], self._recurrent)
-        return State(notes[-1][:, None], cells.known.copy(), cells.cell.copy())
+            body.step(inputs[at])
+        return State(notes[-1][:, None], body.known.copy(), body.cell.copy())
 
     def _inputs(self, bins: IntArray, before: IntArray) -> FloatArray:
-        """Return the share of notes in the gates (n, batch, 4 units); `before` (1, batch): the pitch before."""
+        """Return the share of notes in the first layer (n, batch, width); `before` (1, batch): the pitch before."""
         pitches = bins[..., PITCH_BIN]
         intervals = pitches - np.concatenate([before, pitches[:-1]])
         np.minimum(np.maximum(intervals, -WIDEST, out=intervals), WIDEST, out=intervals)
@@ -168,6 +155,10 @@ class LstmEngine:
         inputs += heard["velocity"][bins[..., VELOCITY_BIN]]
         inputs += heard["duration"][bins[..., DURATION_BIN]]
         return inputs
+
+
+# The name by which others still know it.
+LstmEngine = SequenceEngine
 
 
 def _step(logits: FloatArray, uniform: FloatArray, taste: Taste) -> tuple[NDArray[np.int64], FloatArray]:

@@ -51,6 +51,8 @@ class Card:
     """What a model file says of itself. `carry`: the state goes on from note to note beyond the window.
 
     `epochs` or `notes`: how long it was trained. `styles`: what a player may choose from, where there is a choice.
+    `base`, `base_hash`: the model whose weights this training went on from, if any; `corpora`, `licence` and `styles`
+    include that model's.
     """
 
     network: str
@@ -66,6 +68,8 @@ class Card:
     held_out: tuple[HeldOut, ...] = ()
     notes: int = 0
     styles: tuple[str, ...] = ()
+    base: str = ""
+    base_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def tutorial_shapes(units: int) -> Shapes:
     }
 
 
-# What of the last note the network `lstm` hears, and how finely.
+# What of the last note the other networks hear, and how finely.
 HEARD = {"step": 24, "pitch": 40, "class": 16, "interval": 24, "velocity": 16, "duration": 16}
 STYLE = 8
 CLASSES = 12
@@ -123,20 +127,60 @@ def trace_gain(fade: float) -> float:
     return 4 * (1 - fade)
 
 
-def lstm_shapes(units: int, styles: int) -> Shapes:
-    """Return the tensors of the network `lstm`, gates in the order of Keras: in, forget, cell, out."""
+# Of `conv`: how many notes a layer sees, and how many layers there are.
+REACH = 5
+LAYERS = 6
+# Of `wavenet`: how far back each layer looks besides at the latest.
+DILATIONS = (1, 2, 4, 8, 16, 32) * 2
+
+
+def gated_units(units: int) -> int:
+    """Return the width of the gated layers of `wavenet`, of which `units` are heard in the end."""
+    return max(1, 3 * units // 8)
+
+
+def _lstm_body(heard: int, units: int) -> Shapes:
+    """Return the tensors of the body of `lstm`, gates in the order of Keras: in, forget, cell, out."""
+    return {
+        "lstm.kernel": (heard, 4 * units),
+        "lstm.recurrent": (units, 4 * units),
+        "lstm.bias": (4 * units,),
+    }
+
+
+def _conv_body(heard: int, units: int) -> Shapes:
+    """Return the tensors of the body of `conv`: the taps of a kernel from the oldest to the latest."""
+    shapes: Shapes = {"front.kernel": (heard, units), "front.bias": (units,)}
+    for at in range(1, LAYERS + 1):
+        shapes |= {f"conv{at}.kernel": (REACH, units, units), f"conv{at}.bias": (units,)}
+    return shapes
+
+
+def _wavenet_body(heard: int, units: int) -> Shapes:
+    """Return the tensors of the body of `wavenet`: of a gated layer first the values, then the gates."""
+    inner = gated_units(units)
+    shapes: Shapes = {"front.kernel": (heard, inner), "front.bias": (inner,)}
+    for at in range(1, len(DILATIONS) + 1):
+        shapes |= {f"gated{at}.kernel": (2, inner, 2 * inner), f"gated{at}.bias": (2 * inner,)}
+        shapes |= {f"skip{at}.kernel": (inner, units)}
+        # What the last one adds would be read by nobody.
+        if at < len(DILATIONS):
+            shapes |= {f"residual{at}.kernel": (inner, inner), f"residual{at}.bias": (inner,)}
+    return shapes
+
+
+_BODIES = {"lstm": _lstm_body, "conv": _conv_body, "wavenet": _wavenet_body}
+
+
+def sequence_shapes(network: str, units: int, styles: int) -> Shapes:
+    """Return the tensors of a network that reads sequences: what it hears, its body, its heads."""
     heard = sum(HEARD.values()) + STYLE + len(TRACES) * CLASSES
     known = units + len(TRACES) * CLASSES
     shapes: Shapes = {f"heard_{part}.table": (ROWS[part], size) for part, size in HEARD.items()}
     # The first is for a style that is not known, or not chosen.
     shapes["style.table"] = (styles + 1, STYLE)
-    shapes |= {
-        "lstm.kernel": (heard, 4 * units),
-        "lstm.recurrent": (units, 4 * units),
-        "lstm.bias": (4 * units,),
-        "step.kernel": (known, TIMES),
-        "step.bias": (TIMES,),
-    }
+    shapes |= _BODIES[network](heard, units)
+    shapes |= {"step.kernel": (known, TIMES), "step.bias": (TIMES,)}
     for head, size in HIDDEN.items():
         shapes |= {f"{head}_{told}.table": (ROWS[told], size) for told in TOLD[head]}
         shapes |= {f"{head}_hidden.kernel": (known, size), f"{head}_hidden.bias": (size,)}
@@ -145,9 +189,13 @@ def lstm_shapes(units: int, styles: int) -> Shapes:
     return shapes
 
 
+def _sequences(card: Card) -> Shapes:
+    return sequence_shapes(card.network, card.units, len(card.styles))
+
+
 NETWORKS: dict[str, Callable[[Card], Shapes]] = {
     "tutorial": lambda card: tutorial_shapes(card.units),
-    "lstm": lambda card: lstm_shapes(card.units, len(card.styles)),
+    **dict.fromkeys(_BODIES, _sequences),
 }
 
 

@@ -1,163 +1,180 @@
-"""Train a network on corpora, and keep the best weights in a model file from the first epoch on."""
+"""Train the tutorial's network on windows of notes; keep the best weights in a model file from the first epoch on."""
 
-import math
-import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from improv.errors import CorpusError, ModelError, UsageError
 from improv.events import PITCHES
-from improv.predict.encoding import PITCH, FloatArray
+from improv.predict.encoding import PITCH
 from improv.predict.weights import Card, HeldOut, save
-from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
+from improv.train.checkpoint import Standing, resume
+from improv.train.corpus import TRAIN, VALIDATION, Corpus
 from improv.train.dataset import Labels, Windows, windows
-from improv.train.networks import NETWORKS, UNITS, WINDOW, fill, tensors
+from improv.train.going_on import corpora_of, licence_of
+from improv.train.history import HELD_OUT, History, draw
+from improv.train.networks import NETWORKS, WINDOW, fill
+from improv.train.plans import Plan, checkpoint_file, music_of
+from improv.train.progress import Bar, Progress, Report
 
 PATIENCE = 5
 # Validation windows looked at after each epoch, a set; at the end it is all of them.
 _GLANCE = 10_000
 _EVALUATION_BATCH = 1024
 _BATCHES_A_LINE = 500
-
-Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to train, and for how long. `windows` is the fresh draw of each epoch."""
-
-    corpora: tuple[Path, ...]
-    network: str
-    out: Path
-    epochs: int = 50
-    windows: int = 200_000
-    batch: int = 64
-    seed: int = 42
-    cache: Path = CACHE
-
-    @property
-    def command(self) -> str:
-        """The command line that repeats this training, with the corpora by name."""
-        parts = ["improv", "train", *(folder.name for folder in self.corpora), "--network", self.network]
-        parts += ["--out", str(self.out)]
-        for option in ("epochs", "windows", "batch", "seed"):
-            value = getattr(self, option)
-            if value != Plan.__dataclass_fields__[option].default:
-                parts += [f"--{option}", str(value)]
-        return shlex.join(parts)
+_BATCHES_A_SIGHT = 20
 
 
-def fit(plan: Plan, report: Report) -> Card:
-    """Train as planned, `report` a line of progress now and then, return the card of the file at `plan.out`.
+def fit(plan: Plan, report: Report, bar: Bar | None = None) -> Card:
+    """Train as planned, telling `report` and `bar` how it goes, and return the card of the file at `plan.out`.
 
-    The file holds the best weights (lowest loss) from the first epoch on; Ctrl-C ends the training and keeps them.
-    Raises UsageError for an unknown network, CorpusError without music, ModelError where `out` cannot be written;
-    KeyboardInterrupt only before the first epoch has ended.
+    The file holds the best weights (lowest loss) from the first epoch on; Ctrl-C ends the training and keeps them, and
+    the same plan goes on after the last whole epoch. Raises UsageError for an unknown network, CorpusError without
+    music, ModelError where `out` cannot be written; KeyboardInterrupt only before the first epoch has ended.
     """
-    if plan.network not in NETWORKS:
-        raise UsageError(f"unknown network {plan.network!r} (known: {', '.join(sorted(NETWORKS))})")
-    corpora = [read(folder, plan.cache) for folder in plan.corpora]
-    for corpus in corpora:
-        report(str(corpus))
+    if plan.network not in NETWORKS or NETWORKS[plan.network].sequences:
+        raise UsageError(f"unknown network {plan.network!r} (known here: tutorial)")
+    corpora = music_of(plan, report)
     music = windows(corpora, TRAIN, WINDOW)
     if not len(music.starts):
         raise CorpusError(f"no file has {WINDOW + 1} notes to train on")
     keras.utils.set_random_seed(plan.seed)
-    network = NETWORKS[plan.network](UNITS)
-    keeper = _Keeper(plan, corpora, report)
-    stopper = keras.callbacks.EarlyStopping(monitor="loss", patience=PATIENCE, restore_best_weights=True)
-    try:
-        network.fit(_Epochs(music, plan), epochs=plan.epochs, shuffle=False, verbose=0, callbacks=[keeper, stopper])
-    except KeyboardInterrupt:
-        if keeper.card is None:
-            raise
-        report("interrupted: the best epoch so far is kept")
-    if keeper.card is None:
+    network = NETWORKS[plan.network].build(plan.units, 0, WINDOW)
+    if plan.base is not None:
+        fill(network, plan.base.tensors)
+    network.optimizer.learning_rate.assign(plan.peak)
+    key = plan.key(corpora)
+    standing = resume(checkpoint_file(plan), key, network, report)
+    if standing.done:
+        report(f"going on after epoch {standing.done}")
+    epochs = Epochs(music, plan.windows, plan.batch, plan.seed, standing.done)
+    keeper = _Keeper(plan, key, corpora, standing, (report, bar))
+    if standing.since < PATIENCE:
+        try:
+            network.fit(
+                epochs,
+                initial_epoch=standing.done,
+                epochs=plan.epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[keeper],
+            )
+        except KeyboardInterrupt:
+            if not standing.best:
+                raise
+            report("interrupted: the best epoch so far is kept")
+    if not standing.best:
         raise ModelError("training did not end a single epoch with a finite loss")
-    return keeper.finish(keeper.card)
+    return keeper.finish(network)
 
 
-class _Epochs(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of windows, drawn anew for each epoch."""
+class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of windows, drawn anew for each epoch; `done` epochs have been before."""
 
-    def __init__(self, music: Windows, plan: Plan) -> None:
+    def __init__(self, music: Windows, count: int, batch: int, seed: int, done: int = 0) -> None:
         super().__init__()
-        self._music, self._plan = music, plan
-        self._rng = np.random.default_rng(plan.seed)
-        self.on_epoch_end()
+        self._music, self._count, self._batch = music, count, batch
+        self._rng = np.random.default_rng(seed)
+        # An epoch's windows depend on all draws before it.
+        for _ in range(done + 1):
+            self.on_epoch_end()
 
     def __len__(self) -> int:
         # The remainder is dropped, as in the tutorial.
-        return max(1, self._plan.windows // self._plan.batch)
+        return max(1, self._count // self._batch)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, Labels]:
-        batch = self._plan.batch
-        return self._music.cut(self._starts[index * batch : (index + 1) * batch])
+        return self._music.cut(self._starts[index * self._batch : (index + 1) * self._batch])
 
     def on_epoch_end(self) -> None:
-        self._starts = self._music.draw(self._plan.windows, self._rng)
+        """Draw the windows of the next epoch."""
+        self._starts = self._music.draw(self._count, self._rng)
 
 
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes the model file whenever an epoch was the best so far, and tells how it goes."""
+    """Writes the model file whenever an epoch was the best so far, a checkpoint after each, and tells how it goes.
 
-    def __init__(self, plan: Plan, corpora: Sequence[Corpus], report: Report) -> None:
+    It stops early: after PATIENCE epochs without a better one.
+    """
+
+    def __init__(
+        self, plan: Plan, key: str, corpora: Sequence[Corpus], standing: Standing, tell: tuple[Report, Bar | None]
+    ) -> None:
         super().__init__()
-        self._plan, self._corpora, self._report = plan, corpora, report
-        self._best: dict[str, FloatArray] = {}
-        self._epoch = 0
-        self.card: Card | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        self._epoch = epoch + 1
+        self._plan, self._key, self._corpora, self._standing = plan, key, corpora, standing
+        self._report, bar = tell
+        self._a_epoch = max(1, plan.windows // plan.batch)
+        done, total = standing.done * self._a_epoch, plan.epochs * self._a_epoch
+        self._progress = Progress(self._report, bar, done, total, notes=plan.batch, every=_BATCHES_A_LINE)
+        self._history = History(plan.out, standing.done * self._a_epoch * plan.batch)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if (batch + 1) % _BATCHES_A_LINE == 0 and logs:
-            self._report(f"epoch {self._epoch}, batch {batch + 1}: loss {logs['loss']:.4f}")
+        # Every so often, for looking at the loss makes the next batch wait for this one.
+        if logs and (batch + 1) % _BATCHES_A_SIGHT == 0:
+            epoch = self._standing.done
+            where = f"epoch {epoch + 1} of {self._plan.epochs}, batch {batch + 1}"
+            self._progress.at(epoch * self._a_epoch + batch + 1, where, logs["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         parts = ", ".join(f"{name} {value:.4f}" for name, value in sorted(logs.items()))
         self._report(f"epoch {epoch + 1} of {self._plan.epochs}: {parts}")
+        standing = self._standing
+        standing.done = epoch + 1
+        standing.since += 1
+        self._record(logs)
         # A loss that is not a number is below nothing.
-        if logs["loss"] < (math.inf if self.card is None else self.card.loss):
-            self._keep(tensors(self.model), epoch + 1, logs["loss"], _GLANCE)
+        if logs["loss"] < standing.loss:
+            held_out = self._held_out(self.model, _GLANCE)
+            self._record({f"{HELD_OUT}{held.corpus} pitch": held.pitch for held in held_out})
+            standing.keep_best(self.model, logs["loss"])
+            self._save(held_out)
+        standing.store(checkpoint_file(self._plan), self._key, self.model)
+        self.model.stop_training = standing.since >= PATIENCE
 
-    def finish(self, card: Card) -> Card:
+    def finish(self, network: keras.Model) -> Card:
         """Measure the best weights on all validation windows, and write that down."""
-        fill(self.model, self._best)
-        return self._keep(self._best, card.epochs, card.loss, None)
+        fill(network, self._standing.best)
+        card = self._save(self._held_out(network, None))
+        picture = draw(self._plan.out)
+        self._report(f"{self._plan.out}, {picture}" if picture else f"{self._plan.out}")
+        return card
 
-    def _keep(self, weights: dict[str, FloatArray], epochs: int, loss: float, limit: int | None) -> Card:
-        plan = self._plan
+    def _held_out(self, network: keras.Model, limit: int | None) -> tuple[HeldOut, ...]:
         held_out = tuple(
-            figures for corpus in self._corpora if (figures := measure(self.model, corpus, limit)) is not None
+            figures for corpus in self._corpora if (figures := measure(network, corpus, limit)) is not None
         )
         for figures in held_out:
             self._report(
                 f"  {figures.corpus}: held-out pitch {figures.pitch:.3f} nats a note"
                 f" (unigram {figures.unigram:.3f}), {figures.windows} windows"
             )
+        return held_out
+
+    def _record(self, values: dict[str, Any]) -> None:
+        done = self._standing.done
+        self._history.add(done * self._a_epoch * self._plan.batch, done, values)
+
+    def _save(self, held_out: tuple[HeldOut, ...]) -> Card:
+        plan, standing = self._plan, self._standing
         card = Card(
             network=plan.network,
             window=WINDOW,
-            units=UNITS,
-            corpora=tuple(corpus.name for corpus in self._corpora),
-            licence=", ".join(sorted({corpus.licence for corpus in self._corpora})),
+            units=plan.units,
+            corpora=corpora_of(plan.base, self._corpora),
+            licence=licence_of(plan.base, self._corpora),
             trained=datetime.now(UTC).date().isoformat(),
             command=plan.command,
-            epochs=epochs,
-            loss=loss,
+            epochs=standing.best_at,
+            loss=standing.loss,
             held_out=held_out,
+            base="" if plan.base is None else plan.base.name,
+            base_hash="" if plan.base is None else plan.base.hash,
         )
-        save(plan.out, card, weights)
-        # Only now: an interruption before this line leaves file, card and weights as they were, and in step.
-        self._best, self.card = weights, card
+        save(plan.out, card, standing.best)
         return card
 
 

@@ -1,21 +1,13 @@
-"""Train the network `lstm` on whole sequences: every note of a batch is foreseen from all those before it.
+"""Train a network on whole sequences: every note of a batch is foreseen from all those before it.
 
 The budget is a number of notes, so that the same seed gives the same weights. A training that was stopped, killed or
 given more notes goes on from its checkpoint: each batch is a function of the seed and its number.
 """
 
-import hashlib
-import json
 import math
-import shlex
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from time import perf_counter
-from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -27,18 +19,22 @@ from improv.predict.bins import CELLS, DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCI
 from improv.predict.encoding import COLUMNS, PITCH, FloatArray
 from improv.predict.grid import NO_VELOCITY
 from improv.predict.weights import Card, HeldOut, save
-from improv.train.corpus import CACHE, TRAIN, VALIDATION, Corpus, read
-from improv.train.networks import fill, lstm, tensors
+from improv.train.checkpoint import resume
+from improv.train.corpus import TRAIN, VALIDATION, Corpus
+from improv.train.going_on import corpora_of, licence_of, styles_of, with_styles
+from improv.train.history import HELD_OUT, History, draw
+from improv.train.networks import NETWORKS, fill
+from improv.train.plans import LENGTH, SequencePlan, checkpoint_file, music_of
+from improv.train.progress import Bar, Progress, Report
 from improv.train.sequences import Music, heard_and_coming, mixed
 
-UNITS = 384
-# Notes of a sequence: a long call and its answer.
-LENGTH = 160
+# Others find the length of a sequence here too.
+__all__ = ["LENGTH", "fit_sequences", "measure_sequences", "nats", "sequences_of", "train_batch"]
+
 # Notes that prime a live state. It costs a fraction of a millisecond each, once a turn.
 WINDOW = 25
 # As many notes as the tutorial's network sees come before every note that is foreseen in an evaluation.
 CONTEXT = 25
-RATE = 4e-3
 _LEAST_RATE = 2e-5
 _WARM_UP = 100
 # So often, a batch has some of the network's own notes mixed in.
@@ -52,77 +48,64 @@ _GLANCE = 192
 _EVALUATION_BATCH = 64
 # Glances without a better one, after which it ends.
 PATIENCE = 12
+# Fewer notes are no music to train on.
+_LEAST_NOTES = 30
 
 # The heads, and the column of a note in bins that each foresees.
 HEADS = {"step": STEP_BIN, "pitch": PITCH_BIN, "velocity": VELOCITY_BIN, "duration": DURATION_BIN}
 
-Report = Callable[[str], None]
 
-
-@dataclass(frozen=True, slots=True)
-class SequencePlan:
-    """What to train, and on how many notes. The checkpoint lies beside `out` unless `checkpoint` says otherwise."""
-
-    corpora: tuple[Path, ...]
-    out: Path
-    notes: int = 15_000_000
-    batch: int = 32
-    seed: int = 42
-    units: int = UNITS
-    length: int = LENGTH
-    checkpoint: Path | None = None
-    cache: Path = CACHE
-
-    @property
-    def batches(self) -> int:
-        """How many batches the budget is."""
-        return max(1, self.notes // (self.batch * self.length))
-
-    @property
-    def checkpoint_file(self) -> Path:
-        """Where a training that is not yet finished is kept."""
-        return self.checkpoint or self.out.with_suffix(".checkpoint.npz")
-
-    @property
-    def key(self) -> str:
-        """What a checkpoint must have been made with to be gone on from; the budget may change."""
-        what = [[folder.name for folder in self.corpora], self.batch, self.seed, self.units, self.length]
-        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
-
-    @property
-    def command(self) -> str:
-        """The command line that repeats this training, with the corpora by name."""
-        parts = ["improv", "train", *(folder.name for folder in self.corpora), "--network", "lstm"]
-        parts += ["--out", str(self.out)]
-        for option in ("notes", "batch", "seed"):
-            value = getattr(self, option)
-            if value != SequencePlan.__dataclass_fields__[option].default:
-                parts += [f"--{option}", str(value)]
-        return shlex.join(parts)
-
-
-def fit_sequences(plan: SequencePlan, report: Report) -> Card:
-    """Train as planned, `report` a line of progress now and then, return the card of the file at `plan.out`.
+def fit_sequences(plan: SequencePlan, report: Report, bar: Bar | None = None) -> Card:
+    """Train as planned, telling `report` and `bar` how it goes, and return the card of the file at `plan.out`.
 
     The file holds the best weights (least nats a note on the validation split) from the first look on; Ctrl-C ends the
     training and keeps them. Raises CorpusError without music, ModelError where `out` cannot be written;
     KeyboardInterrupt only before the first look.
     """
-    corpora = [read(folder, plan.cache) for folder in plan.corpora]
-    for corpus in corpora:
-        report(str(corpus))
-    music = Music.of(corpora, TRAIN, plan.length + 1)
-    if not len(music.starts):
-        raise CorpusError(f"no file has {plan.length + 1} notes to train on")
+    corpora = music_of(plan, report)
+    music = sequences_of(plan, corpora)
+    longest = int((music.ends - music.starts).max())
+    if longest <= plan.length:
+        plan = replace(plan, length=max(longest, _LEAST_NOTES) - 1)
+        report(f"little music: sequences of at most {plan.length} notes")
     training = _Training(plan, corpora, music, report)
     training.resume()
     try:
-        training.run()
+        training.run(bar)
     except KeyboardInterrupt:
-        if not training.best:
+        if not training.standing.best:
             raise
         report("interrupted: the best weights so far are kept")
+    report("measuring them on all that is held out")
     return training.finish()
+
+
+def sequences_of(plan: SequencePlan, corpora: Sequence[Corpus]) -> Music:
+    """Return the files to cut sequences from: those long enough, or all where most music is in shorter ones.
+
+    Raises CorpusError where there is next to none.
+    """
+    styles = styles_of(plan.base, corpora)
+    notes = sum(len(notes) for corpus in corpora for notes in corpus.files(TRAIN))
+    if notes < _LEAST_NOTES:
+        raise CorpusError(f"only {notes} notes to train on; {_LEAST_NOTES} are the least")
+    music = Music.of(corpora, TRAIN, plan.length + 1, styles)
+    return music if len(music.notes) >= notes / 2 else Music.of(corpora, TRAIN, 2, styles)
+
+
+def train_batch(network: keras.Model, music: Music, plan: SequencePlan, number: int) -> float:
+    """Train on batch `number`, a function of the plan's seed and that number, and return its loss."""
+    network.optimizer.learning_rate.assign(_rate(number, plan.batches, plan.peak))
+    rng = np.random.default_rng([plan.seed, number])
+    heard, coming, counted = music.draw(plan.batch, plan.length, rng)
+    if rng.random() < _OWN_NOTES:
+        heard = mixed(heard, _expected(network.predict_on_batch([heard, coming]), rng), rng)
+    targets = {head: coming[..., column] for head, column in HEADS.items()}
+    weights = None if music.shortest > plan.length else dict.fromkeys(HEADS, counted / counted.mean())
+    loss = network.train_on_batch([heard, coming], targets, sample_weight=weights, return_dict=True)["loss"]
+    # What Keras returns is the mean since the last reset; each batch is wanted by itself.
+    network.reset_metrics()
+    return float(loss)
 
 
 class _Training:
@@ -130,130 +113,99 @@ class _Training:
 
     def __init__(self, plan: SequencePlan, corpora: Sequence[Corpus], music: Music, report: Report) -> None:
         self._plan, self._corpora, self._music, self._report = plan, corpora, music, report
+        self._styles = styles_of(plan.base, corpora)
         keras.utils.set_random_seed(plan.seed)
-        self._network = lstm(plan.units, len(corpora), plan.length)
-        self._network.optimizer.build(self._network.trainable_variables)
-        self._done = 0
-        self._loss = math.inf
-        self._since = 0
-        self._best_at = 0
-        self.best: dict[str, FloatArray] = {}
-
-    def run(self) -> None:
-        """Train until the budget is spent, or nothing has become better for long."""
-        plan, network = self._plan, self._network
-        began, first = perf_counter(), self._done
-        running = math.nan
-        while self._done < plan.batches and self._since < PATIENCE:
-            network.optimizer.learning_rate.assign(_rate(self._done, plan.batches))
-            rng = np.random.default_rng([plan.seed, self._done])
-            heard, coming = self._music.draw(plan.batch, plan.length, rng)
-            if rng.random() < _OWN_NOTES:
-                heard = mixed(heard, _expected(network.predict_on_batch([heard, coming]), rng), rng)
-            loss = float(network.train_on_batch([heard, coming], _targets(coming), return_dict=True)["loss"])
-            self._done += 1
-            # What Keras returns is the mean since the last reset; each batch is wanted by itself.
-            network.reset_metrics()
-            if not math.isfinite(loss):
-                raise ModelError(f"the loss of batch {self._done} is not finite: training has failed")
-            running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
-            if self._done % _A_LINE == 0:
-                pace = (self._done - first) / (perf_counter() - began)
-                left = (plan.batches - self._done) / pace / 60
-                self._report(
-                    f"batch {self._done} of {plan.batches}: loss {running:.3f},"
-                    f" {pace * plan.batch * plan.length:,.0f} notes/s, {left:.1f} minutes left"
-                )
-            if self._done % _A_GLANCE == 0 or self._done == plan.batches:
-                self._look()
-            if self._done % _A_CHECKPOINT == 0:
-                self._keep()
-
-    def finish(self) -> Card:
-        """Measure the best weights on the whole validation split, and write that down."""
-        fill(self._network, self.best)
-        figures = [measure_sequences(self._network, corpus, style) for style, corpus in enumerate(self._corpora, 1)]
-        return self._save([held for held in figures if held is not None])
+        self._network = NETWORKS[plan.network].build(plan.units, len(self._styles), plan.length)
+        if plan.base is not None:
+            fill(self._network, with_styles(plan.base, len(self._styles)))
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one of the same plan."""
-        file = self._plan.checkpoint_file
-        try:
-            with file.open("rb") as opened, np.load(opened) as stored:
-                if str(stored["key"]) != self._plan.key:
-                    self._report(f"{file}: of another plan; starting from the beginning")
-                    return
-                values = [stored[f"value.{at}"] for at in range(len(self._variables()))]
-                best = {name[5:]: stored[name] for name in stored.files if name.startswith("best.")}
-                done, loss, since, best_at = (stored[name] for name in ("done", "loss", "since", "best_at"))
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            self._report(f"{file}: cannot be gone on from ({error}); starting from the beginning")
-            return
-        for variable, value in zip(self._variables(), values, strict=True):
-            variable.assign(value)
-        self._done, self._loss, self._since, self._best_at = int(done), float(loss), int(since), int(best_at)
-        self.best = best
-        self._report(f"going on after batch {self._done}")
+        plan = self._plan
+        self._key, self._file = plan.key(self._corpora), checkpoint_file(plan)
+        self.standing = resume(self._file, self._key, self._network, self._report)
+        if self.standing.done:
+            self._report(f"going on after batch {self.standing.done}")
+        self._history = History(plan.out, self._notes(self.standing.done))
 
-    def _keep(self) -> None:
-        """Write the checkpoint in one move."""
-        file = self._plan.checkpoint_file
-        draft = file.with_name(file.name + ".part")
-        values: dict[str, Any] = {f"value.{at}": np.asarray(value) for at, value in enumerate(self._variables())}
-        values |= {f"best.{name}": value for name, value in self.best.items()}
-        # Without a disk, training goes on; the next checkpoint may find room.
-        with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as out:
-                np.savez(
-                    out,
-                    key=self._plan.key,
-                    done=self._done,
-                    loss=self._loss,
-                    since=self._since,
-                    best_at=self._best_at,
-                    **values,
-                )
-            draft.replace(file)
+    def run(self, bar: Bar | None) -> None:
+        """Train until the budget is spent, or nothing has become better for long."""
+        plan, standing = self._plan, self.standing
+        progress = Progress(
+            self._report, bar, standing.done, plan.batches, notes=plan.batch * plan.length, every=_A_LINE
+        )
+        running = math.nan
+        while standing.done < plan.batches and standing.since < PATIENCE:
+            loss = train_batch(self._network, self._music, plan, standing.done)
+            standing.done += 1
+            if not math.isfinite(loss):
+                raise ModelError(f"the loss of batch {standing.done} is not finite: training has failed")
+            running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
+            progress.at(standing.done, f"batch {standing.done} of {plan.batches}", running)
+            if standing.done % _A_LINE == 0:
+                self._record({"loss": running})
+            if standing.done % _A_GLANCE == 0 or standing.done == plan.batches:
+                self._look()
+            if standing.done % _A_CHECKPOINT == 0:
+                standing.store(self._file, self._key, self._network)
 
-    def _variables(self) -> list[keras.Variable]:
-        return [*self._network.trainable_variables, *self._network.optimizer.variables]
+    def finish(self) -> Card:
+        """Measure the best weights on the whole validation split, and write that down."""
+        fill(self._network, self.standing.best)
+        figures = [measure_sequences(self._network, corpus, self._style(corpus)) for corpus in self._corpora]
+        card = self._save([held for held in figures if held is not None])
+        for held in card.held_out:
+            self._report(f"  {described(held)}")
+        picture = draw(self._plan.out)
+        self._report(f"{self._plan.out}, {picture}" if picture else f"{self._plan.out}")
+        return card
 
     def _look(self) -> None:
         """Look at a part of the validation split, and keep the weights if they are the best so far."""
         figures = []
-        for style, corpus in enumerate(self._corpora, 1):
-            held = measure_sequences(self._network, corpus, style, _GLANCE)
+        for corpus in self._corpora:
+            held = measure_sequences(self._network, corpus, self._style(corpus), _GLANCE)
             if held is not None:
                 figures.append(held)
                 self._report(f"  {described(held)}")
+                parts = {f"{HELD_OUT}{held.corpus} {part}": value for part, value in _parts(held).items()}
+                self._record(parts)
         # Without a validation split, the latest is the best.
         loss = sum(_whole(held) for held in figures) / len(figures) if figures else 0.0
-        self._since += 1
-        if loss < self._loss or not figures:
-            self._loss, self._since, self._best_at = loss, 0, self._done
-            self.best = tensors(self._network)
+        self.standing.since += 1
+        if loss < self.standing.loss or not figures:
+            self.standing.keep_best(self._network, loss)
             self._save(figures)
 
+    def _record(self, values: Mapping[str, float]) -> None:
+        notes = self._notes(self.standing.done)
+        self._history.add(notes, notes / len(self._music.notes), values)
+
+    def _notes(self, batches: int) -> int:
+        return batches * self._plan.batch * self._plan.length
+
+    def _style(self, corpus: Corpus) -> int:
+        return 1 + self._styles.index(corpus.name)
+
     def _save(self, figures: list[HeldOut]) -> Card:
-        plan = self._plan
+        plan, standing = self._plan, self.standing
         card = Card(
-            network="lstm",
+            network=plan.network,
             window=WINDOW,
             units=plan.units,
             carry=True,
-            corpora=tuple(corpus.name for corpus in self._corpora),
-            licence=", ".join(sorted({corpus.licence for corpus in self._corpora})),
+            corpora=corpora_of(plan.base, self._corpora),
+            licence=licence_of(plan.base, self._corpora),
             trained=datetime.now(UTC).date().isoformat(),
             command=plan.command,
-            loss=self._loss,
+            loss=standing.loss,
             held_out=tuple(figures),
-            notes=self._best_at * plan.batch * plan.length,
-            styles=tuple(corpus.name for corpus in self._corpora),
+            notes=self._notes(standing.best_at),
+            styles=self._styles,
+            base="" if plan.base is None else plan.base.name,
+            base_hash="" if plan.base is None else plan.base.hash,
         )
-        save(plan.out, card, self.best)
+        save(plan.out, card, standing.best)
         return card
 
 
@@ -310,21 +262,23 @@ def nats(outputs: dict[str, FloatArray], coming: np.ndarray) -> tuple[np.ndarray
 
 def described(held: HeldOut) -> str:
     """Return the figures in a line for a person."""
-    parts = [
-        f"{part} {value:.3f}" for part in ("pitch", "step", "duration", "velocity") if (value := getattr(held, part))
-    ]
-    figures = ", ".join(parts)
+    figures = ", ".join(f"{part} {value:.3f}" for part, value in _parts(held).items())
     return f"{held.corpus}: held-out nats a note: {figures} (unigram pitch {held.unigram:.3f}), {held.windows} notes"
+
+
+def _parts(held: HeldOut) -> dict[str, float]:
+    return {part: value for part in ("pitch", "step", "duration", "velocity") if (value := getattr(held, part))}
 
 
 def _whole(held: HeldOut) -> float:
     return held.pitch + (held.step or 0) + 0.5 * (held.duration or 0) + 0.5 * (held.velocity or 0)
 
 
-def _rate(done: int, batches: int) -> float:
+def _rate(done: int, batches: int, peak: float) -> float:
     """Return the learning rate of a batch: up for a little, then down along a half wave until the budget is spent."""
     up = min(1.0, (done + 1) / min(_WARM_UP, max(1, batches // 10)))
-    return up * (_LEAST_RATE + (RATE - _LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done / batches)))
+    least = min(_LEAST_RATE, peak)
+    return up * (least + (peak - least) * 0.5 * (1 + math.cos(math.pi * done / batches)))
 
 
 def _expected(outputs: dict[str, FloatArray], rng: np.random.Generator) -> IntArray:
@@ -336,10 +290,6 @@ def _expected(outputs: dict[str, FloatArray], rng: np.random.Generator) -> IntAr
         noise = -np.log(rng.exponential(size=logits.shape))
         drawn[..., column] = (logits + noise).argmax(axis=-1)
     return drawn
-
-
-def _targets(coming: np.ndarray) -> dict[str, np.ndarray]:
-    return {head: coming[..., column] for head, column in HEADS.items()}
 
 
 def _padded(pieces: list[tuple[FloatArray, int, int]], length: int) -> tuple[FloatArray, np.ndarray]:

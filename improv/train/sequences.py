@@ -31,7 +31,7 @@ _FLAT = 0.5
 class Music:
     """The files of a split. `starts[i]` is where file i begins in `notes`, `ends[i]` where it ends.
 
-    A file without dynamics has velocity 0; `styles` counts from 1, a style a corpus.
+    A file without dynamics has velocity 0; `styles[i]` is the place of its corpus among the styles, from 1.
     """
 
     notes: FloatArray
@@ -40,33 +40,40 @@ class Music:
     styles: NDArray[np.int32]
 
     @classmethod
-    def of(cls, corpora: Sequence[Corpus], split: str, least: int) -> "Music":
-        """Return the files of at least `least` notes."""
+    def of(cls, corpora: Sequence[Corpus], split: str, least: int, known: Sequence[str] | None = None) -> "Music":
+        """Return the files of at least `least` notes. `known`: the model's styles; None: the corpora in their order."""
         files, styles = [], []
-        for style, corpus in enumerate(corpora, 1):
+        for place, corpus in enumerate(corpora):
             for notes in corpus.files(split):
                 if len(notes) >= least:
                     files.append(_with_known_velocities(notes))
-                    styles.append(style)
+                    styles.append(1 + (place if known is None else known.index(corpus.name)))
         ends = np.cumsum([len(notes) for notes in files], dtype=np.int64)
         starts = ends - np.array([len(notes) for notes in files], np.int64)
         notes = np.concatenate([np.empty((0, COLUMNS), np.float32), *files])
         return cls(notes, starts, ends, np.array(styles, np.int32))
 
-    def draw(self, count: int, length: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    @property
+    def shortest(self) -> int:
+        """The length of the shortest file."""
+        return int((self.ends - self.starts).min())
+
+    def draw(self, count: int, length: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
         """Return `count` sequences from random places, altered at random. Every place is as likely as any other.
 
-        What is heard (count, length, 5), and what comes after each of it (count, length, 4).
+        What is heard (count, length, 5), what comes after each of it (count, length, 4), and which of that counts
+        (count, length): beyond the end of a file that is shorter, its last note is repeated.
         """
-        places = self.ends - self.starts - length
+        places = np.maximum(self.ends - self.starts - length, 1)
         ends = np.cumsum(places)
         drawn = rng.integers(0, ends[-1], count)
         file = np.searchsorted(ends, drawn, "right")
         start = self.starts[file] + drawn - (ends[file] - places[file])
-        notes = self.notes[start[:, None] + np.arange(length + 1)]
-        notes = _altered(notes, rng)
+        at = start[:, None] + np.arange(length + 1)
+        end = self.ends[file][:, None]
+        notes = _altered(self.notes[np.minimum(at, end - 1)], rng)
         told = np.where(rng.random(count) < _UNTOLD, 0, self.styles[file])
-        return heard_and_coming(notes, told)
+        return *heard_and_coming(notes, told), at[:, 1:] < end
 
     def chunks(self, length: int, least: int) -> list[tuple[FloatArray, int, int]]:
         """Return every file in pieces of `length` + 1 notes, with how many come first as mere context, and its style.

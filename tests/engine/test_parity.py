@@ -14,17 +14,30 @@ from improv.predict.engines import engine_of
 from improv.predict.grid import TIMES
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
-from improv.predict.weights import find, load
+from improv.predict.weights import Card, Weights, find, load, sequence_shapes
 
 # A performance of the validation split of pianolatron, which no network was trained on.
 HELD_OUT = Path(improv.__file__).parent / "assets" / "demo.mid"
 COUNT = 2000
-NETWORKS = ("tutorial", "lstm")
+UNITS = 192
+NETWORKS = ("tutorial", "lstm", "conv", "wavenet")
 # Single precision knows a logit of 16 to 1e-6; so much comes on top, for their size.
 RELATIVE = 1e-6
 TASTES = (Taste(), Taste(elapsed_s=0.7), Taste(0.5, 1.0, 40, 80), Taste(1.5, 0.8, 0, 127, elapsed_s=9.0))
 
 pytestmark = pytest.mark.tensorflow
+
+
+def weights_of(network):
+    """The shipped weights, where there are some, else random ones."""
+    if network in {"tutorial", "lstm"}:
+        return load(find(network))
+    rng = np.random.default_rng(4)
+    tensors = {
+        name: rng.normal(0, 0.1 if name.endswith("bias") else np.prod(shape[:-1]) ** -0.5, shape).astype(np.float32)
+        for name, shape in sequence_shapes(network, UNITS, 2).items()
+    }
+    return Weights("random", Card(network, 25, UNITS, carry=True, styles=("calm", "wild")), tensors, "")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,7 @@ def notes():
 @pytest.fixture(scope="module", params=NETWORKS)
 def pair(request):
     """The two engines of a network; the tutorial's carries its state, for it is to carry it far."""
-    weights = load(find(request.param))
+    weights = weights_of(request.param)
     keras = import_module("improv.engine.engines").keras_engine_of
     if request.param == "tutorial":
         carried = import_module("improv.engine.tutorial").TutorialEngine(weights, carry=True)
@@ -128,7 +141,7 @@ def engines():
 
     def pair(name):
         if name not in made:
-            weights = load(find(name))
+            weights = weights_of(name)
             made[name] = engine_of(weights), import_module("improv.engine.engines").keras_engine_of(weights)
         return made[name]
 

@@ -78,9 +78,9 @@ def test_an_incomplete_description_is_refused(file, fields):
         load(rewritten(file, small(), fields))
 
 
-@pytest.mark.parametrize("changes", [{"network": "wavenet"}, {"network": ["tutorial"]}])
+@pytest.mark.parametrize("changes", [{"network": "transformer"}, {"network": ["tutorial"]}])
 def test_an_unknown_network_is_refused(file, changes):
-    with pytest.raises(ModelError, match=r"unknown network .* \(known: lstm, tutorial\)"):
+    with pytest.raises(ModelError, match=r"unknown network .* \(known: conv, lstm, tutorial, wavenet\)"):
         load(rewritten(file, small(), described(**changes)))
 
 

@@ -25,7 +25,7 @@ def plan(training, corpus_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_A_LINE", 1)
     out = tmp_path / "out" / "small.safetensors"
     return training.SequencePlan(
-        (corpus_folder,), out, notes=480, batch=4, units=16, length=30, cache=tmp_path / "cache"
+        (corpus_folder,), out, notes=480, batch=4, size=16, length=30, cache=tmp_path / "cache"
     )
 
 
@@ -46,7 +46,7 @@ def test_training_writes_a_model_that_says_how_it_was_made(training, plan):
 def test_the_same_seed_trains_the_same_weights(training, plan):
     hashes = set()
     for seed in (1, 1, 2):
-        plan.checkpoint_file.unlink(missing_ok=True)
+        training.checkpoint_file(plan).unlink(missing_ok=True)
         training.fit_sequences(replace(plan, seed=seed), lambda _: None)
         hashes.add(load(plan.out).tensors["lstm.kernel"].tobytes())
     assert len(hashes) == 2
@@ -89,8 +89,8 @@ def test_the_checkpoint_of_another_plan_is_left_alone(training, plan):
 
 
 def test_a_damaged_checkpoint_is_no_end(training, plan):
-    plan.checkpoint_file.parent.mkdir(parents=True)
-    plan.checkpoint_file.write_bytes(b"PK\x03\x04 nonsense")
+    training.checkpoint_file(plan).parent.mkdir(parents=True)
+    training.checkpoint_file(plan).write_bytes(b"PK\x03\x04 nonsense")
     lines = []
     training.fit_sequences(plan, lines.append)
     assert any("cannot be gone on from" in line for line in lines)
@@ -105,3 +105,35 @@ def test_a_corpus_of_short_files_is_refused(training, plan, tmp_path, write_midi
 def test_a_plan_at_its_defaults_has_a_short_command(training):
     plan = training.SequencePlan((Path("somewhere/a"), Path("b")), Path("models/lstm.safetensors"))
     assert plan.command == "improv train a b --network lstm --out models/lstm.safetensors"
+
+
+def test_going_on_from_a_model_keeps_its_styles_and_gives_the_new_one_a_place(training, plan, tmp_path, write_midi):
+    training.fit_sequences(plan, lambda _: None)
+    base = load(plan.out)
+    for index in range(3):
+        write_midi(tmp_path / "jazz" / f"{index}.mid", [60 + (7 * at + index) % 12 for at in range(60)])
+    (tmp_path / "jazz" / "LICENSE").write_text("Blue License\n")
+    further = replace(
+        plan, corpora=(tmp_path / "jazz",), out=tmp_path / "jazz.safetensors", notes=120, base=base, rate=1e-7
+    )
+    card = training.fit_sequences(further, lambda _: None)
+    weights = load(further.out)
+    assert weights.card == card
+    assert card.styles == card.corpora == ("small", "jazz")
+    assert (card.base, card.base_hash, card.licence) == ("small", base.hash, "Blue, MIT")
+    assert "--from small" in card.command
+    # At next to no learning rate, the weights are those of the base, and the new style is that of the unknown one.
+    table = weights.tensors["style.table"]
+    assert table[:2] == pytest.approx(base.tensors["style.table"], abs=1e-6)
+    assert table[2] == pytest.approx(base.tensors["style.table"][0], abs=1e-6)
+    assert weights.tensors["lstm.kernel"] == pytest.approx(base.tensors["lstm.kernel"], abs=1e-6)
+
+
+def test_a_checkpoint_belongs_to_the_model_it_went_on_from(training, plan):
+    training.fit_sequences(plan, lambda _: None)
+    base = load(plan.out)
+    keys = {each.key([]) for each in (plan, replace(plan, base=base), replace(plan, base=replace(base, hash="other")))}
+    assert len(keys) == 3
+    # Less shaken than from nothing, unless told otherwise.
+    assert replace(plan, base=base).peak < plan.peak
+    assert replace(plan, base=base, rate=0.5).peak == 0.5

@@ -24,7 +24,7 @@ def test_short_files_are_left_out():
 
 
 def test_what_comes_is_heard_next():
-    heard, coming = Music.of([corpus(100, 1)], TRAIN, 21).draw(50, 20, np.random.default_rng(1))
+    heard, coming, _ = Music.of([corpus(100, 1)], TRAIN, 21).draw(50, 20, np.random.default_rng(1))
     assert (heard.shape, coming.shape) == ((50, 20, 5), (50, 20, 4))
     assert np.array_equal(heard[:, 1:, :4], coming[:, :-1])
     # Nothing came before the first note.
@@ -33,7 +33,7 @@ def test_what_comes_is_heard_next():
 
 def test_sequences_are_in_other_keys_and_tempi_and_of_other_loudness():
     music = Music.of([corpus(22, 1)], TRAIN, 21)
-    heard, _ = music.draw(2000, 20, np.random.default_rng(1))
+    heard, _, _ = music.draw(2000, 20, np.random.default_rng(1))
     assert len(np.unique(heard[:, 1, STEP_BIN])) > 2
     assert len(np.unique(heard[:, 0, VELOCITY_BIN])) > 4
     moved = heard[:, 0, PITCH_BIN] - 50
@@ -45,13 +45,13 @@ def test_sequences_are_in_other_keys_and_tempi_and_of_other_loudness():
 
 def test_the_style_is_told_half_of_the_time():
     music = Music.of([corpus(100, 1), corpus(100, 1)], TRAIN, 21)
-    heard, _ = music.draw(2000, 20, np.random.default_rng(1))
+    heard, _, _ = music.draw(2000, 20, np.random.default_rng(1))
     shares = [(heard[:, 0, 4] == style).mean() for style in range(3)]
     assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.05)
 
 
 def test_a_file_without_dynamics_has_no_velocities():
-    heard, coming = Music.of([corpus(100, 1, velocity=64)], TRAIN, 21).draw(9, 20, np.random.default_rng(1))
+    heard, coming, _ = Music.of([corpus(100, 1, velocity=64)], TRAIN, 21).draw(9, 20, np.random.default_rng(1))
     assert (coming[..., VELOCITY_BIN] == NO_VELOCITY).all()
     assert (heard[..., VELOCITY_BIN] == NO_VELOCITY).all()
 
@@ -99,3 +99,22 @@ def test_its_own_notes_take_the_place_of_some_that_were_played():
     assert (notes[..., 4] == 5).all()
     assert (notes[:20, :, 2] == 32).all()
     assert (notes[20:][replaced[20:]][:, 2] == 9).all()
+
+
+def test_a_short_file_is_a_sequence_of_which_a_part_counts():
+    music = Music.of([corpus(10, 30, 1)], TRAIN, 2)
+    assert music.shortest == 10
+    heard, coming, counted = music.draw(400, 20, np.random.default_rng(1))
+    assert (heard.shape, coming.shape, counted.shape) == ((400, 20, 5), (400, 20, 4), (400, 20))
+    # The first file has one place to begin, the other ten.
+    short = ~counted.all(axis=1)
+    assert 0.04 < short.mean() < 0.16
+    assert (counted[short].sum(axis=1) == 9).all()
+    assert counted[short, :9].all()
+    # What lies beyond the end of a file is no other file.
+    assert (np.diff(heard[short, 10:, PITCH_BIN], axis=1) == 0).all()
+
+
+def test_styles_are_told_by_their_place_in_the_model():
+    music = Music.of([corpus(30, 1)], TRAIN, 2, ["other", "scales"])
+    assert music.styles.tolist() == [2]

@@ -1,4 +1,4 @@
-"""The engine of the network `lstm` and Keras foresee the same, note for note, over 2,000 carried steps."""
+"""The engine of the networks of sequences and Keras foresee the same, note for note, over 2,000 carried steps."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 
 import improv
 from improv.predict.bins import DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN, binned
-from improv.predict.lstm_engine import LstmEngine
-from improv.predict.weights import find, load
+from improv.predict.lstm_engine import SequenceEngine
+from improv.predict.weights import Card, Weights, find, load, sequence_shapes
 
 HELD_OUT = Path(improv.__file__).parent / "assets" / "demo.mid"
 COUNT = 2000
@@ -23,16 +23,30 @@ def log_p(logits):
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
 
 
-def test_the_engine_matches_keras_over_2000_carried_notes():
-    weights = load(find("lstm"))
+def weights_of(network):
+    """The shipped weights of lstm, else random ones of the size that the layers of a new network have."""
+    if network == "lstm":
+        return load(find("lstm"))
+    units = import_module("improv.train.networks").NETWORKS[network].units
+    rng = np.random.default_rng(4)
+    tensors = {
+        name: rng.normal(0, 0.1 if name.endswith("bias") else np.prod(shape[:-1]) ** -0.5, shape).astype(np.float32)
+        for name, shape in sequence_shapes(network, units, 2).items()
+    }
+    return Weights("random", Card(network, 25, units, carry=True, styles=("calm", "wild")), tensors, "")
+
+
+@pytest.mark.parametrize("network", ["lstm", "conv", "wavenet"])
+def test_the_engine_matches_keras_over_2000_carried_notes(network):
+    weights = weights_of(network)
     notes = import_module("improv.train.corpus").read_notes(HELD_OUT)[: COUNT + 1]
     notes[0, 1] = 0
     sequences = import_module("improv.train.sequences")
     heard, coming = sequences.heard_and_coming(notes[None], np.zeros(1, np.int32))
-    network = import_module("improv.train.networks").restore(weights, COUNT)
-    expected = {head: np.asarray(logits)[0] for head, logits in network.predict_on_batch([heard, coming]).items()}
+    keras = import_module("improv.train.networks").restore(weights, COUNT)
+    expected = {head: np.asarray(logits)[0] for head, logits in keras.predict_on_batch([heard, coming]).items()}
 
-    engine = LstmEngine(weights)
+    engine = SequenceEngine(weights)
     found = {head: [] for head in expected}
     bins = binned(notes).astype(np.int64)
     state = engine.prime(notes[:1])

@@ -8,10 +8,10 @@ from improv.predict.bins import EDGES_S
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
 from improv.predict.grid import TIMES
-from improv.predict.lstm_engine import MIN_DURATION_S, LstmEngine
+from improv.predict.lstm_engine import MIN_DURATION_S, SequenceEngine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
-from improv.predict.weights import Card, Weights, find, load, lstm_shapes, save
+from improv.predict.weights import Card, Weights, find, load, save, sequence_shapes
 
 UNITS = 16
 STYLES = ("calm", "wild")
@@ -22,7 +22,7 @@ TASTE = Taste()
 @pytest.fixture(scope="module")
 def weights():
     rng = np.random.default_rng(5)
-    shapes = lstm_shapes(UNITS, len(STYLES))
+    shapes = sequence_shapes("lstm", UNITS, len(STYLES))
     return Weights(
         "random", CARD, {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}, "0" * 64
     )
@@ -30,7 +30,7 @@ def weights():
 
 @pytest.fixture
 def engine(weights):
-    return LstmEngine(weights)
+    return SequenceEngine(weights)
 
 
 def performance(count, seed=7):
@@ -56,11 +56,11 @@ def only(weights, **biases):
         bias = np.zeros_like(tensors[f"{head}.bias"])
         bias[place] = 100
         tensors[f"{head}.bias"] = bias
-    return LstmEngine(Weights("certain", weights.card, tensors, ""))
+    return SequenceEngine(Weights("certain", weights.card, tensors, ""))
 
 
 def test_each_network_has_its_engine(weights):
-    assert isinstance(engine_of(weights), LstmEngine)
+    assert isinstance(engine_of(weights), SequenceEngine)
     assert isinstance(engine_of(load(find("tutorial"))), NumpyEngine)
     assert engine_of(weights).info.has_velocity
 
@@ -95,7 +95,7 @@ def test_a_batch_plays_what_each_candidate_would_alone(engine):
 def test_the_same_numbers_play_the_same_music(engine, weights):
     notes = performance(30)
     first = played_on(engine, engine.prime(notes), 50)
-    assert np.array_equal(played_on(LstmEngine(weights), engine.prime(notes), 50), first)
+    assert np.array_equal(played_on(SequenceEngine(weights), engine.prime(notes), 50), first)
     assert not np.array_equal(played_on(engine, engine.prime(notes), 50, seed=2), first)
 
 
@@ -149,12 +149,12 @@ def test_cold_and_narrow_plays_what_is_likeliest(engine):
 
 def test_a_style_is_one_of_the_models(weights):
     notes = performance(30)
-    states = [LstmEngine(weights, style=style).prime(notes).hidden for style in (None, *STYLES)]
+    states = [SequenceEngine(weights, style=style).prime(notes).hidden for style in (None, *STYLES)]
     assert not np.array_equal(states[0], states[1])
     assert not np.array_equal(states[1], states[2])
     assert np.array_equal(engine_of(weights, "wild").prime(notes).hidden, states[2])
     with pytest.raises(ModelError, match=r"random has no style 'jazz' \(it has: calm, wild\)"):
-        LstmEngine(weights, style="jazz")
+        SequenceEngine(weights, style="jazz")
     with pytest.raises(ModelError, match="tutorial has no styles to choose from"):
         engine_of(load(find("tutorial")), "jazz")
 
