@@ -10,6 +10,9 @@ PERIOD_S = 0.02
 _STEP = "one carried LSTM step with heads and sampling"
 _WINDOW = "one note of the tutorial's network, its whole window of 25 notes"
 
+_FLAGSHIP = "one note of the default network, carried, with heads and sampling"
+_PHRASE = "an answer of 4 s of the default network"
+
 Samples = dict[str, list[float]]
 
 
@@ -26,6 +29,9 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
         for _ in range(rounds):
             for name in ("step", "bare"):
                 taken.setdefault(f"{name} paced", []).extend(numpy.ask(name, count=50, period=PERIOD_S))
+        say("engine: the default network, on numpy and on Keras")
+        keras = stack.enter_context(Worker("improv.bench.worker_keras"))
+        flagship = [*_flagship(numpy, keras, rounds)]
     yield judged(
         Row(
             f"{_STEP}, back to back",
@@ -47,6 +53,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
     )
     yield judged(Row(f"{_WINDOW}, back to back", "ms", spread(taken["window"]), limits=(Limit("p50", 1.2),)))
     yield from _against_tensorflow(taken, lacks)
+    yield from flagship
 
 
 def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples) -> str:
@@ -61,6 +68,30 @@ def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples
             except NotThereError as error:
                 lacks = str(error)
     return lacks
+
+
+def _flagship(numpy: Worker, keras: Worker, rounds: int) -> Iterator[Row]:
+    """Yield what the default network costs on either engine, measured in turn once Keras is warm."""
+    taken: dict[tuple[str, str], list[float]] = {}
+    engines, device, lacks = {"numpy": numpy, "keras": keras}, "", ""
+    try:
+        device = keras.ask("device")
+    except NotThereError as error:
+        lacks = str(error)
+        del engines["keras"]
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            taken.setdefault((name, "note"), []).extend(engine.ask("flagship", count=100))
+            taken.setdefault((name, "paced"), []).extend(engine.ask("flagship", count=50, period=PERIOD_S))
+            taken.setdefault((name, "phrase"), []).extend(engine.ask("phrase", count=5))
+    limits = {"note": (Limit("p50", 0.4),), "paced": (Limit("p50", 1.0), Limit("p99", 3.0)), "phrase": ()}
+    named = {"note": f"{_FLAGSHIP}, back to back", "paced": f"{_FLAGSHIP}, one every 20 ms", "phrase": _PHRASE}
+    for what, text in named.items():
+        yield judged(Row(f"{text}: numpy", "ms", spread(taken["numpy", what]), limits=limits[what]))
+        if lacks:
+            yield not_run(f"{text}: Keras", lacks)
+        else:
+            yield Row(f"{text}: Keras on {device}", "ms", spread(taken["keras", what]))
 
 
 def _against_tensorflow(taken: Samples, lacks: str) -> Iterator[Row]:

@@ -2,14 +2,18 @@
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from improv.bench.worker import Task, serve
 from improv.clock import now
+from improv.engine.measure import typical
+from improv.play.planner import compose
 from improv.predict.encoding import COLUMNS, FloatArray
-from improv.predict.engine import Taste
+from improv.predict.engine import Engine, Taste
+from improv.predict.engines import engine_of
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
 from improv.predict.weights import find, load
@@ -39,9 +43,8 @@ def timed(call: Callable[[], object], count: int, period: float | None) -> list[
     return taken
 
 
-def note(*, carry: bool) -> Callable[[], object]:
-    """Return what draws one more note and takes it in, carried or from the whole window."""
-    engine = NumpyEngine(load(find("tutorial")), carry=carry)
+def note(engine: Engine) -> Callable[[], object]:
+    """Return what draws one more note and takes it in."""
     draws = uniforms(1, 1, 0, _UNIFORMS)[:, None]
     taste = Taste()
     state = engine.prime(heard(engine.info.window))
@@ -53,6 +56,12 @@ def note(*, carry: bool) -> Callable[[], object]:
         state = engine.advance(state, engine.draw(state, draws[place], taste))
 
     return play
+
+
+def phrase(engine: Engine) -> Callable[[], object]:
+    """Return what answers a typical phrase."""
+    heard, brief = typical(engine.info.window)
+    return lambda: deque(compose(engine, heard, brief), maxlen=1)
 
 
 def arithmetic() -> Callable[[], object]:
@@ -80,7 +89,14 @@ def arithmetic() -> Callable[[], object]:
 
 def tasks() -> Mapping[str, Task]:
     """Return what can be asked: each (count, period) -> list of ms."""
-    calls = {"step": note(carry=True), "window": note(carry=False), "bare": arithmetic()}
+    tutorial, flagship = load(find("tutorial")), engine_of(load(find("lstm")))
+    calls = {
+        "step": note(NumpyEngine(tutorial, carry=True)),
+        "window": note(NumpyEngine(tutorial, carry=False)),
+        "bare": arithmetic(),
+        "flagship": note(flagship),
+        "phrase": phrase(flagship),
+    }
     for call in calls.values():
         timed(call, WARM_UP, None)
     gc.collect()
