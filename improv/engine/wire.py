@@ -18,6 +18,8 @@ from improv.play.turns import Answer
 
 # A line is no longer than this: an answer of 240 notes takes 20 KB.
 LINE = 1 << 16
+# No answer is asked to be longer than a minute, and none is much longer than it was asked to be.
+_LONGEST_S = 120.0
 _Kind = TypeVar("_Kind")
 
 
@@ -112,7 +114,8 @@ def decode(line: bytes) -> Word:
 
 def _note(pitch: object, velocity: object, onset: object, duration: object) -> Note:
     note = Note(int(_number(pitch)), int(_number(velocity)), _number(onset), _number(duration))
-    if not (0 <= note.pitch < PITCHES and 1 <= note.velocity < PITCHES and note.onset >= 0 and note.duration > 0):
+    in_time = 0 <= note.onset <= _LONGEST_S and 0 < note.duration <= _LONGEST_S
+    if not (in_time and 0 <= note.pitch < PITCHES and 1 <= note.velocity < PITCHES):
         raise ValueError(note)
     return note
 

@@ -9,7 +9,7 @@ from improv.engine.wire import Answered, Bye, Question, Start, Warm, decode, enc
 from improv.events import Note
 from improv.play.turns import Answer
 
-times = st.floats(0.001, 1e6)
+times = st.floats(0.001, 120.0)
 notes = st.builds(Note, st.integers(0, 127), st.integers(1, 127), times, times)
 words = st.one_of(
     st.builds(Warm, st.text(), times, times),
@@ -62,6 +62,8 @@ def said(**changes):
         said(notes=[[60, 80, 0.0, 0.0]]),
         said(notes=[[60, 80, 0.0, float("nan")]]),
         said(notes=[[60, 80, float("inf"), 0.5]]),
+        said(notes=[[60, 80, 1e9, 0.5]]),
+        said(notes=[[60, 80, 0.0, 1e300]]),
         said(notes=[["60", 80, 0.0, 0.5]]),
         said(notes={"60": 1}),
         said(answer="one"),
