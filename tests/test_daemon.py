@@ -3,7 +3,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from improv import clock
+from improv import clock, daemon
 from improv.console import Console
 from improv.daemon import CLOCKS_A_BEAT, Brain
 from improv.events import ControlChange, NoteOff, NoteOn, decode, encode
@@ -26,6 +26,7 @@ from improv.ports.link import (
 )
 from improv.sessions.journal import Journal, read
 from improv.sessions.records import Planned
+from improv.settings import Model, Settings
 from tests.parrot import Parrot
 
 MANNER = Manner(silence=Silence(fixed=5.0))
@@ -247,6 +248,17 @@ async def test_where_our_own_engine_fails_or_is_slower_the_others_answer_is_play
         assert link.plans == []
         brain.take(composed(Parrot(), asked[-1]))
         assert len(link.plans) == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "usable", "starts"),
+    [("numpy", True, None), ("auto", False, None), ("auto", True, (True, True)), ("keras", False, (False, False))],
+)
+def test_another_engine_is_started_when_asked_for_or_when_it_may_be_better(engine, usable, starts, monkeypatch):
+    monkeypatch.setattr(daemon, "gpu_usable", lambda: usable)
+    settings = Settings(model=Model("tutorial", engine=engine))
+    other = daemon._other_engine(settings, daemon.load_engine("tutorial").info, Console(quiet=True))
+    assert (None if other is None else (other._start.needs_gpu, other._only_if_faster)) == starts
 
 
 class Failing(Parrot):
