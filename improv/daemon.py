@@ -18,7 +18,7 @@ from typing import Any
 
 from improv import clock
 from improv.console import Console, keep_traceback
-from improv.engine.client import EngineProcess
+from improv.engine.client import NAME, EngineProcess
 from improv.engine.device import gpu_usable
 from improv.engine.wire import Start
 from improv.errors import ImprovError, PortError
@@ -59,7 +59,7 @@ CLOCKS_A_BEAT = 24
 _REDIAL_S = 0.02
 _OFFS_WAIT_S = 0.5
 _NOTHING = (-1, None)
-_OURS, _OTHER = "numpy", "keras"
+_OURS, _OTHER = "numpy", NAME
 
 
 def load_engine(model: str, style: str | None = None) -> Engine:
@@ -293,10 +293,9 @@ class Brain:
     async def _think(self) -> None:
         if self._musician.holding:
             await asyncio.sleep(HELD_PATIENCE_S)
-        question = None if self._musician.written else self._musician.question()
-        if question is not None and self._ask_other is not None:
-            self._ask_other(*question)
         try:
+            if self._ask_other is not None and not self._musician.written and (asked := self._musician.question()):
+                self._ask_other(*asked)
             for result in self._musician.thinking():
                 if result is None:
                     await asyncio.sleep(0)
