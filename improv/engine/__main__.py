@@ -116,12 +116,14 @@ def main() -> int:
         inbox = Inbox(sys.stdin.buffer)
         inbox.open()
         answer_questions(from_line(line, Start), inbox, mouth)
+    except ImprovError as error:
+        bye = Bye(str(error), for_good=True)
     except ImportError as error:
-        reason = f"needs {error.name}, which is not installed: install improv[gpu], or improv[train] for the CPU"
+        bye = Bye(f"needs {error.name}, which is not installed: install improv[gpu], or improv[train]", for_good=True)
     except Exception as error:  # noqa: BLE001 - the boundary: a reason for a person, in a line
-        reason = str(error) if isinstance(error, ImprovError) else f"has failed ({type(error).__name__}: {error})"
+        bye = Bye(" ".join(f"has failed ({type(error).__name__}: {error})".split())[:300])
     with suppress(OSError):
-        mouth.say(Bye(" ".join(reason.split())[:300]))
+        mouth.say(bye)
     return 1
 
 

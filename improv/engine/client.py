@@ -17,6 +17,8 @@ from improv.play.planner import Brief
 from improv.play.turns import Answer
 
 NAME = "keras"
+# The jam needs the other cores, and a small network is no faster on two.
+_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _COMMAND = (sys.executable, "-P", "-m", "improv.engine")
 
 
@@ -148,21 +150,25 @@ class EngineProcess:
         if self._only_if_faster and not was_warm and not self._is_degraded:
             self.close()  # it was only to be tried
             self._say(f"engine numpy ({NAME} {why})")
-        elif is_last:
-            self._trouble(f"the engine {NAME} has failed again: it {why}; numpy plays on alone")
         elif not self._is_degraded:
             self._is_degraded = True
-            self._trouble(f"degraded: the engine {NAME} {why}; numpy answers until another one is warm")
+            then = "plays on alone" if is_last else "answers until another one is warm"
+            self._trouble(f"degraded: the engine {NAME} {why}; numpy {then}")
+        elif is_last:
+            self._trouble(f"the engine {NAME} has failed again: it {why}; numpy plays on alone")
 
     def _run(self) -> None:
         """Start the process, and start it again. A thread of its own."""
         for again, pause in enumerate((0.0, *self._patience.pauses_s)):
             if self._closed.wait(pause):
                 return
-            why, is_last = self._live(), again == len(self._patience.pauses_s)
-            self._hand_over(partial(self._lost, why, is_last=is_last))
+            end = self._live()
+            is_last = end.for_good or again == len(self._patience.pauses_s)
+            self._hand_over(partial(self._lost, end.reason, is_last=is_last))
+            if is_last:
+                return
 
-    def _live(self) -> str:
+    def _live(self) -> Bye:
         """Start the process, and pass on what it says until it has ended; return how it ended."""
         try:
             process = subprocess.Popen(
@@ -170,17 +176,18 @@ class EngineProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=_ONE_THREAD | os.environ,
                 # A terminal's Ctrl-C is not for it to act on.
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
-            return f"cannot be started ({error.strerror or error})"
+            return Bye(f"cannot be started ({error.strerror or error})")
         self._process = process
         if self._closed.is_set():
             process.kill()
         self._hand_over(self._began)
         self._pipe.connect(process, to_line(self._start))
-        why = self._listen(process)
+        end = self._listen(process)
         process.kill()
         returncode = process.wait()
         self._pipe.disconnect()
@@ -188,9 +195,9 @@ class EngineProcess:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        return why or f"has died ({_how(returncode)})"
+        return end or Bye(f"has died ({_how(returncode)})")
 
-    def _listen(self, process: "subprocess.Popen[bytes]") -> str:
+    def _listen(self, process: "subprocess.Popen[bytes]") -> Bye | None:
         """Pass on what the process says until it says no more; return why, if it said."""
         while process.stdout is not None and (line := process.stdout.readline(LINE)):
             if not line.endswith(b"\n") and len(line) < LINE:
@@ -198,11 +205,11 @@ class EngineProcess:
             try:
                 word = decode(line)
             except ValueError:
-                return "says nonsense"
+                return Bye("says nonsense")
             if isinstance(word, Bye):
-                return word.reason
+                return word
             self._hand_over(partial(self._heard, word))
-        return ""
+        return None
 
     def _hand_over(self, call: Callable[[], None]) -> None:
         if self._loop is not None:

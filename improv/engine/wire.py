@@ -65,9 +65,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """It cannot go on; why, for a person."""
+    """It cannot go on; why, for a person, and whether another would fare no better."""
 
     reason: str
+    for_good: bool = False
 
 
 Word = Warm | Answered | Bye
@@ -93,8 +94,8 @@ def encode(word: Word) -> bytes:
             fact: dict[str, Any] = {"warm": device, "keras_ms": keras_ms, "numpy_ms": numpy_ms}
         case Answered(number, notes):
             fact = {"answer": number, "notes": [[n.pitch, n.velocity, n.onset, n.duration] for n in notes]}
-        case Bye(reason):
-            fact = {"bye": reason}
+        case Bye(reason, for_good):
+            fact = {"bye": reason, "for_good": for_good}
     return json.dumps(fact).encode() + b"\n"
 
 
@@ -105,7 +106,7 @@ def decode(line: bytes) -> Word:
         if "warm" in fact:
             return Warm(str(fact["warm"]), _number(fact["keras_ms"]), _number(fact["numpy_ms"]))
         if "bye" in fact:
-            return Bye(str(fact["bye"]))
+            return Bye(str(fact["bye"]), fact.get("for_good") is True)
         first, *others = (_note(*values) for values in fact["notes"])
         return Answered(int(fact["answer"]), (first, *others))
     except (KeyError, TypeError, RecursionError, ValueError) as error:

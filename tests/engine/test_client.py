@@ -137,6 +137,13 @@ async def test_whatever_goes_wrong_it_is_tried_again_and_given_up_in_the_end(scr
         assert not process.is_warm
 
 
+async def test_where_another_would_fare_no_better_none_is_started():
+    async with started("lines.readline()\nsay(bye='finds no GPU', for_good=True)") as (jam, _):
+        await until(lambda: jam.troubles)
+        await asyncio.sleep(0.1)
+        assert jam.troubles == ["degraded: the engine keras finds no GPU; numpy plays on alone"]
+
+
 async def test_a_command_that_is_not_there_is_no_reason_to_stop():
     async with started("", command=("/nowhere/python",)) as (jam, _):
         await until(lambda: len(jam.troubles) == 2)

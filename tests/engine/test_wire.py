@@ -14,7 +14,7 @@ notes = st.builds(Note, st.integers(0, 127), st.integers(1, 127), times, times)
 words = st.one_of(
     st.builds(Warm, st.text(), times, times),
     st.builds(Answered, st.integers(0), st.lists(notes, min_size=1, max_size=4).map(tuple)),
-    st.builds(Bye, st.text()),
+    st.builds(Bye, st.text(), st.booleans()),
 )
 
 
