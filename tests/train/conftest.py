@@ -22,10 +22,9 @@ def write_midi():
     return write
 
 
-@pytest.fixture
-def corpus_folder(tmp_path):
+def write_corpus(parent):
     """Three files of 60 notes, two to train on and one held out, under the MIT licence."""
-    folder = tmp_path / "small"
+    folder = parent / "small"
     rows = ["path,split"]
     for index, split in enumerate(("train", "train", "validation")):
         write(folder / "midi" / f"{index}.mid", [48 + (index + 5 * at) % 24 for at in range(60)])
@@ -33,3 +32,13 @@ def corpus_folder(tmp_path):
     (folder / "index.csv").write_text("\n".join(rows))
     (folder / "LICENSE").write_text("MIT License\n\nCopyright somebody\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_in():
+    return write_corpus
+
+
+@pytest.fixture
+def corpus_folder(tmp_path):
+    return write_corpus(tmp_path)

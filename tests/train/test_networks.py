@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from improv.predict.weights import Card, Weights, find, load, tutorial_shapes
+from improv.predict.weights import NETWORKS, Card, Weights, find, load
 
 pytestmark = pytest.mark.tensorflow
 
@@ -42,10 +42,28 @@ def test_times_below_zero_are_pushed_up(networks):
     assert float(networks.mse_with_positive_pressure(true, true)) == 0
 
 
-def test_weights_go_into_a_model_file_and_back(networks):
+def test_the_table_holds_all_networks(networks):
+    assert networks.NETWORKS.keys() == NETWORKS.keys()
+    assert {name for name, row in networks.NETWORKS.items() if row.sequences} == {"lstm", "conv", "wavenet"}
+
+
+@pytest.mark.parametrize("name", ["lstm", "conv", "wavenet"])
+def test_the_networks_of_sequences_are_of_a_size(networks, name):
+    row = networks.NETWORKS[name]
+    count = row.build(row.units, 2, 30).count_params()
+    assert 1_000_000 <= count <= 1_500_000
+    # A model file may have 8 MB.
+    assert 4 * count <= 8_000_000
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_weights_go_into_a_model_file_and_back(networks, name):
     rng = np.random.default_rng(1)
-    tensors = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in tutorial_shapes(16).items()}
-    network = networks.restore(Weights("random", Card("tutorial", 25, 16), tensors, ""))
+    card = Card(name, 25, 16, styles=() if name == "tutorial" else ("a", "b"))
+    shapes = NETWORKS[name](card)
+    tensors = {part: rng.standard_normal(shape).astype(np.float32) for part, shape in shapes.items()}
+    network = networks.restore(Weights("random", card, tensors, ""))
+    assert network.count_params() == sum(tensor.size for tensor in tensors.values())
     again = networks.tensors(network)
     assert again.keys() == tensors.keys()
     assert all(np.array_equal(again[name], tensors[name]) for name in tensors)
