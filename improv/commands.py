@@ -40,7 +40,8 @@ Backend = Annotated[
     str | None, typer.Option(metavar="SYSTEM", help="MIDI system: auto, alsa, jack, coremidi, winmm, none.")
 ]
 Model = Annotated[str | None, typer.Option(metavar="NAME-or-FILE", help="The network that answers.")]
-Engine = Annotated[str | None, typer.Option(metavar="ENGINE", help="auto or numpy.")]
+Engine = Annotated[str | None, typer.Option(metavar="ENGINE", help="auto, numpy, keras (TensorFlow) or gpu.")]
+Style = Annotated[str | None, typer.Option(metavar="NAME", help="Play in this style, one of the model's.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="The same seed and playing give the same answers.")]
 Record = Annotated[str | None, typer.Option(metavar="DIR", help="Keep the session's journal here.")]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Keep no journal.")]
@@ -64,6 +65,7 @@ def jam(
     backend: Backend = None,
     model: Model = None,
     engine: Engine = None,
+    style: Style = None,
     seed: Seed = None,
     record: Record = None,
     no_record: NoRecord = False,
@@ -77,6 +79,7 @@ def jam(
         "--backend": backend,
         "--model": model,
         "--engine": engine,
+        "--style": style,
         "--seed": seed,
         "--record": record,
         "--no-record": False if no_record else record and True,
@@ -118,6 +121,7 @@ def demo(
     backend: Backend = "none",
     model: Model = None,
     engine: Engine = None,
+    style: Style = None,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -133,6 +137,7 @@ def demo(
         "--backend": backend,
         "--model": model,
         "--engine": engine,
+        "--style": style,
         "--seed": seed,
     }
     settings = _settings(config_file, overrides)
@@ -185,11 +190,13 @@ def _fresh(folder: Path, *names: str) -> Path:
 
 
 def _settings(config_file: Path | None, overrides: dict[str, object]) -> Settings:
-    """Return the settings of a jam. Refuses a model that does not fit here, before a port opens."""
-    from improv.predict.weights import find, inspect
+    """Return the settings of a jam. Refuses before a port opens a model, a style or an engine that cannot be had."""
+    from improv.engine import device
+    from improv.predict.weights import check_style, find, inspect
 
     settings = config.load(config_file, _given(overrides))
-    inspect(find(settings.model.name))
+    device.check(settings.model.engine)
+    check_style(settings.model.name, inspect(find(settings.model.name)), settings.model.style)
     return settings
 
 
@@ -312,6 +319,9 @@ def replay(
         midi = _fresh(out, "session.mid", "roll.png")
         export(journal, midi)
         draw(journal, out / "roll.png")
+    if again.elsewhere:
+        turns = ", ".join(map(str, again.elsewhere))
+        print(f"turns {turns}: not of the engine numpy; replayed as they were recorded")
     if again.recalled:
         turns = ", ".join(map(str, again.recalled))
         print(f"turns {turns}: the engine plays them otherwise here; replayed as they were recorded")

@@ -26,6 +26,7 @@ OPTIONS = {
     "--backend": "ports.backend",
     "--model": "model.name",
     "--engine": "model.engine",
+    "--style": "model.style",
     "--seed": "model.seed",
     "--record": "session.folder",
     "--no-record": "session.record",

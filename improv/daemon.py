@@ -18,9 +18,13 @@ from typing import Any
 
 from improv import clock
 from improv.console import Console, keep_traceback
+from improv.engine.client import NAME, EngineProcess
+from improv.engine.device import gpu_usable
+from improv.engine.wire import Start
 from improv.errors import ImprovError, PortError
-from improv.events import CLOCK, NoteOff, NoteOn, decode
+from improv.events import CLOCK, Note, NoteOff, NoteOn, decode
 from improv.musician import Manner, Musician
+from improv.play.planner import Brief
 from improv.play.turns import Answer, lateness, timed
 from improv.ports.client import Link, connect
 from improv.ports.link import (
@@ -40,11 +44,12 @@ from improv.ports.link import (
     Welcome,
     Yielded,
 )
-from improv.predict.engine import Engine
+from improv.predict.engine import Engine, ModelInfo
 from improv.predict.engines import engine_of
 from improv.predict.weights import find, load
 from improv.sessions.journal import Journal
 from improv.sessions.records import Released
+from improv.settings import Settings
 from improv.spec import Spec
 
 BEAT_S = 0.5
@@ -54,11 +59,12 @@ CLOCKS_A_BEAT = 24
 _REDIAL_S = 0.02
 _OFFS_WAIT_S = 0.5
 _NOTHING = (-1, None)
+_OURS, _OTHER = "numpy", NAME
 
 
-def load_engine(model: str) -> Engine:
+def load_engine(model: str, style: str | None = None) -> Engine:
     """Return the engine that plays the weights of `model`, a name or a path. Raise ModelError if they do not fit."""
-    return engine_of(load(find(model)))
+    return engine_of(load(find(model)), style)
 
 
 class PortsLink:
@@ -121,7 +127,8 @@ class PortsLink:
                     self.last_seq = message.seq
                 self._hand_over(loop, self._on_message, message)
         except (OSError, EOFError, TypeError, ValueError):
-            connection.close()
+            with suppress(OSError):  # `close` was quicker
+                connection.close()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:
         try:
@@ -137,15 +144,29 @@ class _Turn:
     plan: Plan
     answer: Answer
     shift: float
+    engine: str
     notes: int = 0
     left: int = 0
     first: float = 0.0
 
 
 class Brain:
-    """Hear, think, propose; keep the journal. Everything here runs on the event loop."""
+    """Hear, think, propose; keep the journal. Everything here runs on the event loop.
 
-    def __init__(self, musician: Musician, link: PortsLink, journal: Journal, console: Console, channel: int) -> None:
+    `ask_other` passes what an answer is asked to be on to another engine, if there is one; what that writes comes in by
+    `take`, if it comes. The answer of our own lies ready whatever becomes of it.
+    """
+
+    def __init__(
+        self,
+        musician: Musician,
+        link: PortsLink,
+        journal: Journal,
+        console: Console,
+        channel: int,
+        ask_other: Callable[[list[Note], Brief], None] | None = None,
+    ) -> None:
+        self._ask_other = ask_other
         self._musician = musician
         self._link = link
         self._journal = journal
@@ -162,6 +183,7 @@ class Brain:
         self._thinking: asyncio.Task[None] | None = None
         self._sounding: set[bytes] = set()
         self._is_degraded = False
+        self._taken: Answer | None = None
         self.silent = asyncio.Event()
         self.silent.set()
 
@@ -235,7 +257,7 @@ class Brain:
                     return
             case Accepted(turn) if turn in self._turns:
                 known = self._turns[turn]
-                self._journal.write_plan(known.plan, known.shift, known.answer)
+                self._journal.write_plan(known.plan, known.shift, known.answer, known.engine)
         self._journal.write(message)
 
     def _heard(self, heard: Heard) -> None:
@@ -272,11 +294,13 @@ class Brain:
         if self._musician.holding:
             await asyncio.sleep(HELD_PATIENCE_S)
         try:
+            if self._ask_other is not None and not self._musician.written and (asked := self._musician.question()):
+                self._ask_other(*asked)
             for result in self._musician.thinking():
                 if result is None:
                     await asyncio.sleep(0)
                 else:
-                    self._propose(result)
+                    self._propose(result, _OTHER if result is self._taken else _OURS)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever the engine does, the jam goes on
             if not self._is_degraded:
                 self._is_degraded = True
@@ -284,7 +308,21 @@ class Brain:
                     f"degraded: the model has failed, there are no answers; details in {keep_traceback(error)}"
                 )
 
-    def _propose(self, answer: Answer) -> None:
+    def take(self, answer: Answer) -> None:
+        """Let an answer that the other engine has written be played, if it is still asked for, and in time."""
+        deadline = self._musician.deadline
+        if deadline is None or not self._musician.fits(answer):
+            return
+        # A late answer is worse than our own, which lies there already.
+        if self._musician.written and lateness(deadline, clock.now()) != 0.0:
+            return
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._taken = answer
+        self._musician.take(answer)
+        self._propose(answer, _OTHER)
+
+    def _propose(self, answer: Answer, engine: str) -> None:
         deadline = self._musician.deadline
         if deadline is None or answer.number == self._answered:
             return
@@ -293,7 +331,7 @@ class Brain:
             return
         self._last_turn += 1
         plan = Plan(self._last_turn, self._basis, timed(answer, deadline + shift, self._channel))
-        self._turns[plan.turn] = _Turn(plan, answer, shift, left=len(plan.events))
+        self._turns[plan.turn] = _Turn(plan, answer, shift, engine, left=len(plan.events))
         for old in [turn for turn, known in self._turns.items() if not known.notes and turn < plan.turn - 4]:
             del self._turns[old]
         self._link.send(plan)
@@ -386,7 +424,10 @@ async def run(spec: Spec, engine: Engine) -> str:
         on_message=lambda message: brain.receive(message) if brain else None,
         on_lost=lambda: brain.ports_lost() if brain else None,
     )
-    brain = Brain(musician, link, journal, console, spec.settings.ports.output_channel - 1)
+    other = _other_engine(spec.settings, engine.info, console)
+    brain = Brain(
+        musician, link, journal, console, spec.settings.ports.output_channel - 1, other.ask if other else None
+    )
     if spec.restore and spec.journal is not None:
         brain.restore(*journal.heard_so_far())
     else:
@@ -400,15 +441,28 @@ async def run(spec: Spec, engine: Engine) -> str:
     gc.freeze()
     _say(event="ready", journal=str(spec.journal) if spec.journal else None)
     console.ready(engine.info.name, spec.seed)
+    if other is not None:
+        other.open(loop, brain.take)
     beats = loop.create_task(_beat())
     reason = await stopped
     beats.cancel()
     brain.stop()
+    if other is not None:
+        other.close()
     with suppress(TimeoutError):
         await asyncio.wait_for(brain.silent.wait(), _OFFS_WAIT_S)
     link.close()
     journal.close(reason)
     return reason
+
+
+def _other_engine(settings: Settings, model: ModelInfo, console: Console) -> EngineProcess | None:
+    """Return the engine that is to play besides numpy, as the settings ask for it; None if numpy plays alone."""
+    wanted = settings.model.engine
+    if wanted == "numpy" or (wanted == "auto" and not gpu_usable()):
+        return None
+    start = Start(find(settings.model.name).resolve(), model.hash, settings.model.style, needs_gpu=wanted != "keras")
+    return EngineProcess(start, console.say, console.trouble, only_if_faster=wanted == "auto")
 
 
 async def _beat() -> None:
@@ -424,7 +478,7 @@ def main() -> int:
         return 0  # discarded before the start
     spec = Spec.from_line(line)
     try:
-        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name)))
+        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name, spec.settings.model.style)))
     except ImprovError as error:
         _say(event="bye", code=1, reason=str(error))
         return 1

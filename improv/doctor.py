@@ -14,7 +14,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from improv.clock import now
-from improv.errors import ModelError, PortError
+from improv.errors import EngineError, ModelError, PortError
 from improv.events import NoteOff, NoteOn, encode
 from improv.settings import Settings
 
@@ -50,9 +50,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding(well=True, text=f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _midi(settings)
     yield _timer()
-    yield _model(settings.model.name)
+    yield _model(settings.model.name, settings.model.style)
     yield _folder(Path(settings.session.folder).expanduser())
     yield _gpu()
+    yield _engine(settings.model.engine)
 
 
 def measure_loopback(settings: Settings) -> Iterator[Finding]:
@@ -229,14 +230,16 @@ def _timer() -> Finding:
     )
 
 
-def _model(name: str) -> Finding:
-    from improv.predict.weights import find, load
+def _model(name: str, style: str | None) -> Finding:
+    from improv.predict.weights import check_style, find, load
 
     try:
         weights = load(find(name))
+        check_style(weights.name, weights.card, style)
     except ModelError as error:
-        return Finding(well=False, text=f"model: {error}", remedy="Choose another with --model.")
-    return Finding(well=True, text=f"model: {weights.name} ({weights.card.network}), loads")
+        return Finding(well=False, text=f"model: {error}", remedy="Choose another with --model or --style.")
+    styles = f"; styles: {', '.join(weights.card.styles)}" if weights.card.styles else ""
+    return Finding(well=True, text=f"model: {weights.name} ({weights.card.network}), loads{styles}")
 
 
 def _folder(folder: Path) -> Finding:
@@ -256,12 +259,26 @@ def _folder(folder: Path) -> Finding:
 
 
 def _gpu() -> Finding:
+    from improv.engine.device import gpu_visible
+
+    visible = "a GPU is visible" if gpu_visible() else "no GPU is visible"
     if importlib.util.find_spec("tensorflow") is None:
-        return Finding(well=True, text="TensorFlow: not installed; playing does not need it", needed=False)
+        return Finding(well=True, text=f"TensorFlow: not installed, and {visible}; playing needs neither", needed=False)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_libraries():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-    shown = f"{len(gpus)} GPU" if gpus else "no GPU; playing and the tutorial's training do without"
-    return Finding(well=True, text=f"TensorFlow {tf.__version__}: {shown}", needed=False)
+    used = f"can use {len(gpus)}" if gpus else "can use none; playing and the tutorial's training do without"
+    return Finding(well=True, text=f"TensorFlow {tf.__version__}: {visible}, it {used}", needed=False)
+
+
+def _engine(wanted: str) -> Finding:
+    from improv.engine import device
+
+    there = ["numpy", *(["keras"] if device.keras_installed() else []), *(["gpu"] if device.gpu_usable() else [])]
+    try:
+        device.check(wanted)
+    except EngineError as error:
+        return Finding(well=False, text=f"engine: {error}", remedy="Or choose another with --engine.")
+    return Finding(well=True, text=f"engines: {', '.join(there)}; chosen: {wanted}")

@@ -4,6 +4,7 @@ ImprovError                 whatever a person can mend; its text says how
 ├── UsageError              wrong command line or configuration (exit code 2)
 ├── PortError               a MIDI port or server cannot be had
 ├── ModelError              a model file that is missing, damaged or does not fit
+├── EngineError             an engine that this machine cannot run
 ├── CorpusError             no usable music where music was expected
 └── SessionError            a journal that cannot be read or written
 """
@@ -23,6 +24,10 @@ class PortError(ImprovError):
 
 class ModelError(ImprovError):
     """Raised when a model file is missing, damaged or of the wrong shape."""
+
+
+class EngineError(ImprovError):
+    """Raised when the engine that is asked for cannot be had on this machine."""
 
 
 class CorpusError(ImprovError):

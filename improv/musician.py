@@ -103,17 +103,36 @@ class Musician:
 
         An answer already written for the same window is given at once.
         """
-        call, deadline = self._phrase.call, self._phrase.deadline
-        if call is None or deadline is None:
+        if self.written is not None:
+            yield self.written
             return
-        known = self._answer
-        if known is not None and known.revision == self.revision and known.number == call.number:
-            yield known
+        question = self.question()
+        if question is None:
             return
-        heard = self._window.notes(deadline)
-        for result in compose(self.engine, heard, self._brief(call, deadline, heard[-1])):
+        for result in compose(self.engine, *question):
             self._answer = result or self._answer
             yield result
+
+    @property
+    def written(self) -> Answer | None:
+        """The answer to the phrase so far, if it has been written for the window as it is."""
+        return self._answer if self._answer is not None and self.fits(self._answer) else None
+
+    def fits(self, answer: Answer) -> bool:
+        """Whether `answer` is one to the phrase so far, thought out from the window as it is."""
+        return self.call is not None and (answer.revision, answer.number) == (self.revision, self.call.number)
+
+    def question(self) -> tuple[list[Note], Brief] | None:
+        """Return what an engine is asked, as `compose` takes it; None before a phrase."""
+        call, deadline = self._phrase.call, self._phrase.deadline
+        if call is None or deadline is None:
+            return None
+        heard = self._window.notes(deadline)
+        return heard, self._brief(call, deadline, heard[-1])
+
+    def take(self, answer: Answer) -> None:
+        """Take over an answer that another engine has written to the same question."""
+        self._answer = answer
 
     def answer(self) -> Answer | None:
         """Return the answer to the phrase so far, written to its end; None before a phrase."""

@@ -67,10 +67,11 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which network answers, and on which engine."""
+    """Which network answers, in which of its styles, and on which engine."""
 
     name: str = "lstm"
-    engine: Literal["auto", "numpy"] = "auto"
+    engine: Literal["auto", "numpy", "keras", "gpu"] = "auto"
+    style: str | None = None
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 
 

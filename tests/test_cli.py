@@ -69,6 +69,36 @@ def test_a_model_that_does_not_exist_is_refused(improv):
     assert done.err.splitlines()[-1].startswith("improv: no model named 'tutorail', did you mean tutorial?")
 
 
+@pytest.mark.parametrize("command", ["jam", "demo"])
+@pytest.mark.parametrize(
+    ("model", "style", "said"),
+    [
+        ("lstm", "pop99-dev", "lstm has no style 'pop99-dev', did you mean pop909-dev? (it has: "),
+        ("lstm", "x", "lstm has no style 'x' (it has: "),
+        ("tutorial", "x", "tutorial has no styles to choose from, so none named 'x'"),
+    ],
+)
+def test_a_style_that_the_model_does_not_have_is_refused(improv, command, model, style, said):
+    done = improv(command, "--backend", "none", "--model", model, "--style", style)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith(f"improv: {said}")
+
+
+def test_an_engine_that_cannot_be_had_is_refused_before_a_port_opens(improv, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    done = improv("jam", "--backend", "none", "--engine", "gpu")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "no NVIDIA device, or CUDA_VISIBLE_DEVICES hides it" in done.err
+    assert "install improv[gpu]" in done.err
+    assert not (tmp_path / "sessions").exists()
+    monkeypatch.setattr("improv.engine.device.find_spec", lambda _name: None)
+    done = improv("demo", "--engine", "keras")
+    assert (done.code, "install improv[train]" in done.err) == (1, True)
+    done = improv("demo", "--engine", "tensorflow")
+    assert done.code == 2
+    assert "is not one of auto, numpy, keras, gpu" in done.err
+
+
 def test_a_mistake_of_ours_is_one_line_and_a_log(improv, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("improv.console._kept", {})

@@ -3,12 +3,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from improv import clock
+from improv import clock, daemon
 from improv.console import Console
 from improv.daemon import CLOCKS_A_BEAT, Brain
 from improv.events import ControlChange, NoteOff, NoteOn, decode, encode
 from improv.listen.phrase import Silence
 from improv.musician import Manner, Musician
+from improv.play.planner import compose
+from improv.play.turns import Answer
 from improv.ports.link import (
     Accepted,
     Flush,
@@ -23,6 +25,8 @@ from improv.ports.link import (
     Yielded,
 )
 from improv.sessions.journal import Journal, read
+from improv.sessions.records import Planned
+from improv.settings import Model, Settings
 from tests.parrot import Parrot
 
 MANNER = Manner(silence=Silence(fixed=5.0))
@@ -44,11 +48,16 @@ class RecordingLink:
 
 
 @asynccontextmanager
-async def brain_with(path=None, engine=None, console=None):
+async def brain_with(path=None, engine=None, console=None, ask_other=None):
     journal = Journal(path, on_trouble=pytest.fail)
     link = RecordingLink()
     brain = Brain(
-        Musician(engine or Parrot(), MANNER, seed=1), link, journal, console or Console(quiet=True), channel=0
+        Musician(engine or Parrot(), MANNER, seed=1),
+        link,
+        journal,
+        console or Console(quiet=True),
+        channel=0,
+        ask_other=ask_other,
     )
     yield brain, link
     journal.close("end")
@@ -184,6 +193,72 @@ async def test_when_the_output_is_lost_nothing_of_ours_sounds():
         brain.receive(Sent(1, 0.0, 0.0, encode(NoteOn(60, 80))))
         brain.receive(Silenced(0.1, Silencing.OUTPUT_LOST))
         assert brain.silent.is_set()
+
+
+def composed(engine, question) -> Answer:
+    """Return what `engine` answers."""
+    heard, brief = question
+    return next(answer for answer in compose(engine, heard, brief) if answer is not None)
+
+
+async def test_another_engine_is_asked_and_its_answer_replaces_ours(tmp_path):
+    asked = []
+    path = tmp_path / "jam.jsonl"
+    async with brain_with(path, ask_other=lambda *question: asked.append(question)) as (brain, link):
+        await listen(brain, phrase(clock.now()))
+        ours = link.plans[-1]
+        theirs = composed(Parrot(velocity=99.0), asked[-1])
+        brain.take(theirs)
+        assert link.plans[-1] is not ours
+        assert decode(link.plans[-1].events[0][1]).velocity != decode(ours.events[0][1]).velocity
+        assert (link.plans[-1].basis, link.plans[-1].events[0][0]) == (ours.basis, ours.events[0][0])
+        brain.receive(Accepted(ours.turn, clock.now()))
+        brain.receive(Accepted(link.plans[-1].turn, clock.now()))
+        # The end of the phrase moves, not its window: the question has its answer.
+        count = len(asked)
+        brain.receive(Yielded(link.plans[-1].turn, 6, clock.now()))
+        brain.receive(Heard(7, clock.now(), "in", encode(ControlChange(7, 100))))
+        await thought()
+        assert len(asked) == count
+        brain.receive(Accepted(link.plans[-1].turn, clock.now()))
+    assert [planned.engine for planned in read(path).of(Planned)] == ["numpy", "keras", "keras"]
+
+
+async def test_an_answer_to_what_is_over_or_too_late_is_not_taken():
+    asked = []
+    async with brain_with(ask_other=lambda *question: asked.append(question)) as (brain, link):
+        await listen(brain, phrase(clock.now()))
+        stale = composed(Parrot(velocity=99.0), asked[-1])
+        await listen(brain, phrase(clock.now() + 1.0, seq=7))
+        ours = link.plans[-1]
+        brain.take(stale)
+        assert link.plans[-1] is ours
+    async with brain_with(ask_other=lambda *question: asked.append(question)) as (brain, link):
+        # Its moment has come: ours lies in the ports process, and may have begun.
+        await listen(brain, phrase(clock.now() - 5.5))
+        ours = link.plans[-1]
+        brain.take(composed(Parrot(velocity=99.0), asked[-1]))
+        assert link.plans[-1] is ours
+
+
+async def test_where_our_own_engine_fails_or_is_slower_the_others_answer_is_played():
+    asked = []
+    async with brain_with(engine=Failing(), console=Listening(), ask_other=lambda *q: asked.append(q)) as (brain, link):
+        await listen(brain, phrase(clock.now()))
+        assert link.plans == []
+        brain.take(composed(Parrot(), asked[-1]))
+        assert len(link.plans) == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "usable", "starts"),
+    [("numpy", True, None), ("auto", False, None), ("auto", True, (True, True)), ("keras", False, (False, False))],
+)
+def test_another_engine_is_started_when_asked_for_or_when_it_may_be_better(engine, usable, starts, monkeypatch):
+    monkeypatch.setattr(daemon, "gpu_usable", lambda: usable)
+    settings = Settings(model=Model("tutorial", engine=engine))
+    other = daemon._other_engine(settings, daemon.load_engine("tutorial").info, Console(quiet=True))
+    assert (None if other is None else (other._start.needs_gpu, other._only_if_faster)) == starts
 
 
 class Failing(Parrot):

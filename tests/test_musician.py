@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from improv.events import ControlChange, NoteOff, NoteOn
@@ -46,6 +48,21 @@ def test_a_note_more_is_another_answer():
     before = player.answer()
     play(player, 71, start=1.0)
     assert player.answer().revision > before.revision
+
+
+def test_the_answer_of_another_engine_to_the_same_question_takes_the_place_of_our_own():
+    player = musician()
+    assert player.question() is None
+    play(player, 60, 64, 67)
+    ours = player.answer()
+    theirs = replace(ours, notes=ours.notes[:1])
+    assert player.fits(theirs)
+    player.take(theirs)
+    assert player.answer() is theirs
+    play(player, 71, start=1.0)
+    assert not player.fits(theirs)
+    assert player.written is None
+    assert player.answer() is not theirs
 
 
 def test_thinking_gives_way_after_every_note():

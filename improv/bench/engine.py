@@ -10,6 +10,7 @@ PERIOD_S = 0.02
 _STEP = "one carried LSTM step with heads and sampling"
 _DEFAULT = "one carried step of the default model with heads and sampling"
 _WINDOW = "one note of the tutorial's network, its whole window of 25 notes"
+_PHRASE = "an answer of 4 s of the default model"
 
 Samples = dict[str, list[float]]
 
@@ -27,6 +28,9 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
         for _ in range(rounds):
             for name in ("step", "bare", "default", "default bare"):
                 taken.setdefault(f"{name} paced", []).extend(numpy.ask(name, count=50, period=PERIOD_S))
+        say("engine: the default model, on numpy and on Keras")
+        keras = stack.enter_context(Worker("improv.bench.worker_keras"))
+        on_keras = [*_on_keras(numpy, keras, rounds)]
     yield judged(
         Row(
             f"{_STEP}, back to back",
@@ -49,6 +53,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
     yield judged(Row(f"{_WINDOW}, back to back", "ms", spread(taken["window"]), limits=(Limit("p50", 1.2),)))
     yield from _default(taken)
     yield from _against_tensorflow(taken, lacks)
+    yield from on_keras
 
 
 def _back_to_back(numpy: Worker, tensorflow: Worker, rounds: int, taken: Samples) -> str:
@@ -72,6 +77,34 @@ def _default(taken: Samples) -> Iterator[Row]:
     ):
         samples, floor = (spread(taken[name + kind]) for name in ("default", "default bare"))
         yield judged(Row(f"{_DEFAULT}, {what}", "ms", samples, floor, limits))
+
+
+def _on_keras(numpy: Worker, keras: Worker, rounds: int) -> Iterator[Row]:
+    """Yield what the default model costs on Keras, once that is warm, and what an answer costs on either engine."""
+    taken: Samples = {}
+    device, lacks = "", ""
+    try:
+        device = keras.ask("device")
+    except NotThereError as error:
+        lacks = str(error)
+    for _ in range(rounds):
+        taken.setdefault("numpy phrase", []).extend(numpy.ask("phrase", count=5))
+        for name, task, asked in (
+            ("note", "default", {"count": 100}),
+            ("paced", "default", {"count": 50, "period": PERIOD_S}),
+            ("phrase", "phrase", {"count": 5}),
+        ):
+            taken.setdefault(name, []).extend([] if lacks else keras.ask(task, **asked))
+    yield Row(f"{_PHRASE}: numpy", "ms", spread(taken["numpy phrase"]))
+    for text, name in (
+        (f"{_DEFAULT}, back to back", "note"),
+        (f"{_DEFAULT}, one every 20 ms", "paced"),
+        (_PHRASE, "phrase"),
+    ):
+        if lacks:
+            yield not_run(f"{text}: Keras", lacks)
+        else:
+            yield Row(f"{text}: Keras on {device}", "ms", spread(taken[name]))
 
 
 def _against_tensorflow(taken: Samples, lacks: str) -> Iterator[Row]:

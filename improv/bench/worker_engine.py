@@ -2,12 +2,15 @@
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from improv.bench.worker import Task, serve
 from improv.clock import now
+from improv.engine.measure import typical
+from improv.play.planner import compose
 from improv.predict.encoding import COLUMNS, FloatArray
 from improv.predict.engine import Engine, Taste
 from improv.predict.engines import engine_of
@@ -56,6 +59,12 @@ def note(engine: Engine) -> Callable[[], object]:
     return play
 
 
+def phrase(engine: Engine) -> Callable[[], object]:
+    """Return what answers a typical phrase."""
+    heard, brief = typical(engine.info.window)
+    return lambda: deque(compose(engine, heard, brief), maxlen=1)
+
+
 def arithmetic(recurrent: FloatArray, pitch: FloatArray) -> Callable[[], object]:
     """Return a step's arithmetic with nothing around it: what numpy and the machine take at least.
 
@@ -87,14 +96,16 @@ def tasks() -> Mapping[str, Task]:
     tutorial, default = load(find("tutorial")), load(find(Settings().model.name))
     ours = default.tensors
     besides = ours["step.kernel"].shape[0] - default.card.units
+    played = engine_of(default)
     calls = {
         "step": note(NumpyEngine(tutorial, carry=True)),
         "window": note(NumpyEngine(tutorial, carry=False)),
         "bare": arithmetic(tutorial.tensors["lstm.recurrent"], tutorial.tensors["pitch.kernel"]),
-        "default": note(engine_of(default)),
+        "default": note(played),
         "default bare": arithmetic(
             np.concatenate([ours["lstm.recurrent"], ours["lstm.kernel"][-besides:]]), ours["step.kernel"][:-besides]
         ),
+        "phrase": phrase(played),
     }
     for call in calls.values():
         timed(call, WARM_UP, None)

@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from improv.errors import ModelError
 from improv.events import PITCHES
 from improv.predict.bins import DURATION_BIN, EDGES_S, PITCH_BIN, STEP_BIN, VELOCITY_BIN, IntArray, binned, time_bins
 from improv.predict.bodies import front_of
@@ -13,7 +12,7 @@ from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, Fl
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.grid import CELL_S, TIMES, VELOCITY_WIDTH
 from improv.predict.sampling import draw_index, draw_place, likely, pitch_probabilities
-from improv.predict.weights import CLASSES, HEARD, HIDDEN, INTERVALS, TRACES, WIDEST, Weights, trace_gain
+from improv.predict.weights import CLASSES, HEARD, HIDDEN, INTERVALS, TRACES, WIDEST, Weights, check_style, trace_gain
 
 # Shorter is no note: a key takes about this long to go down and up.
 MIN_DURATION_S = 0.05
@@ -29,8 +28,7 @@ class SequenceEngine:
 
     def __init__(self, weights: Weights, *, style: str | None = None) -> None:
         card, tensors = weights.card, weights.tensors
-        if style is not None and style not in card.styles:
-            raise ModelError(f"{weights.name} has no style {style!r} (it has: {', '.join(card.styles) or 'none'})")
+        check_style(weights.name, card, style)
         self.info = ModelInfo(weights.name, card.network, card.window, weights.hash, carries=True, has_velocity=True)
         front = front_of(weights)
         # What a part of the last note adds to the first layer, for each of its bins: a row instead of a product.

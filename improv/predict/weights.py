@@ -236,6 +236,17 @@ def inspect(path: Path) -> Card:
     return card
 
 
+def check_style(name: str, card: Card, style: str | None) -> None:
+    """Raise ModelError if the model `name` has no such style; None, for no style in particular, fits every model."""
+    if style is None or style in card.styles:
+        return
+    if not card.styles:
+        raise ModelError(f"{name} has no styles to choose from, so none named {style!r}")
+    close = get_close_matches(style, card.styles, n=1)
+    hint = f", did you mean {close[0]}?" if close else ""
+    raise ModelError(f"{name} has no style {style!r}{hint} (it has: {', '.join(card.styles)})")
+
+
 def load(path: Path) -> Weights:
     """Read and check a model file. Raises ModelError with the reason."""
     import hashlib

@@ -161,9 +161,9 @@ class Journal:
         started = datetime.now().astimezone().isoformat(timespec="milliseconds")
         self.write(Opening(improv.__version__, started, clock.now(), seed, model.name, model.hash, settings))
 
-    def write_plan(self, plan: Plan, shift: float, answer: "Answer") -> None:
+    def write_plan(self, plan: Plan, shift: float, answer: "Answer", engine: str) -> None:
         """Write down a plan that was taken over: `answer`, moved by `shift` seconds past the end of the phrase."""
-        self.write(Planned(plan.turn, plan.basis, shift, answer.revision, answer.number, plan.events))
+        self.write(Planned(plan.turn, plan.basis, shift, answer.revision, answer.number, plan.events, engine))
 
     def write_released(self, at: float) -> None:
         """Write down that the ports process was lost at `at` (seconds)."""

@@ -6,7 +6,7 @@ Light: no numpy, no mido.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from improv.errors import SessionError
@@ -45,7 +45,8 @@ class Opening:
 class Planned:
     """A plan that was taken over. `shift`: seconds by which it was moved past the end of the human's phrase.
 
-    `revision` is that of the window it was thought out from, `call` the number of the phrase it answers.
+    `revision` is that of the window it was thought out from, `call` the number of the phrase it answers, `engine` who
+    thought.
     """
 
     turn: int
@@ -54,6 +55,7 @@ class Planned:
     revision: int
     call: int
     events: tuple[TimedBytes, ...]
+    engine: str = "numpy"
 
     @property
     def plan(self) -> Plan:
@@ -136,7 +138,8 @@ def decode_record(line: str | bytes) -> Record:
         values = json.loads(line)
         kind = _KINDS[values.pop("type")]
         for each in fields(kind):
-            values[each.name] = _value(each.name, each.type, values[each.name])
+            if each.name in values or each.default is MISSING:  # what is missing besides is of an earlier version
+                values[each.name] = _value(each.name, each.type, values[each.name])
         build: Callable[..., Record] = kind
         return build(**values)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:

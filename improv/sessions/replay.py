@@ -23,12 +23,14 @@ from improv.sessions.records import Opening, Planned, Released, Restarted
 class Replay:
     """A session, run again. `sent` is what left now, `recorded` what left then: (due, message).
 
-    `recalled`: turns that this machine's engine would have played otherwise, replayed as they were recorded.
+    `recalled`: turns that this machine's engine would have played otherwise. `elsewhere`: turns that another engine
+    than numpy has answered. Both are replayed as they were recorded.
     """
 
     sent: tuple[TimedBytes, ...]
     recorded: tuple[TimedBytes, ...]
     recalled: tuple[int, ...]
+    elsewhere: tuple[int, ...] = ()
 
     @property
     def is_identical(self) -> bool:
@@ -55,7 +57,7 @@ def engine_of(opening: Opening) -> Engine:
     weights = load(find(opening.settings.model.name))
     if weights.hash != opening.hash:
         raise ModelError(f"the session was played with other weights of {opening.model!r} than those here")
-    return engines.engine_of(weights)
+    return engines.engine_of(weights, opening.settings.model.style)
 
 
 class _Rerun:
@@ -71,6 +73,7 @@ class _Rerun:
         self._planned = {record.turn: record for record in session.of(Planned) if record.turn in accepted}
         self._plans: dict[int, Plan] = {}
         self._recalled: list[int] = []
+        self._elsewhere: list[int] = []
         self._last = -inf  # when the last message left, as recorded
 
     def run(self) -> Replay:
@@ -80,7 +83,7 @@ class _Rerun:
             self._think()
         sent += ((send.due, send.data) for send in _sends(self._gate.play_until(inf)))
         recorded = tuple((record.due, record.data) for record in self._session.of(Sent) if record.turn)
-        return Replay(tuple(sent), recorded, tuple(self._recalled))
+        return Replay(tuple(sent), recorded, tuple(self._recalled), tuple(self._elsewhere))
 
     def _relive(self, record: object) -> list[Send]:
         gate = self._gate
@@ -127,6 +130,10 @@ class _Rerun:
                 self._plans[turn] = self._plan(planned)
 
     def _plan(self, planned: Planned) -> Plan:
+        if planned.engine != "numpy":
+            # The same notes, but for the last bits of their times.
+            self._elsewhere.append(planned.turn)
+            return planned.plan
         answer, deadline = self._musician.answer(), self._musician.deadline
         if answer is not None and deadline is not None:
             plan = Plan(planned.turn, planned.basis, timed(answer, deadline + planned.shift, self._channel))

@@ -152,8 +152,11 @@ def test_a_style_is_one_of_the_models(weights):
     states = [SequenceEngine(weights, style=style).prime(notes).hidden for style in (None, *STYLES)]
     assert not np.array_equal(states[0], states[1])
     assert not np.array_equal(states[1], states[2])
+    assert np.array_equal(engine_of(weights, "wild").prime(notes).hidden, states[2])
     with pytest.raises(ModelError, match=r"random has no style 'jazz' \(it has: calm, wild\)"):
         SequenceEngine(weights, style="jazz")
+    with pytest.raises(ModelError, match="tutorial has no styles to choose from"):
+        engine_of(load(find("tutorial")), "jazz")
 
 
 def test_what_was_saved_is_loaded(weights, tmp_path):

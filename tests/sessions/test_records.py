@@ -28,7 +28,7 @@ messages = st.binary(min_size=1, max_size=3)
 settings = st.builds(
     Settings,
     ports=st.builds(Ports, inputs=st.lists(names).map(tuple), output=st.none() | names, thru=st.booleans()),
-    model=st.builds(Model, name=names, seed=st.none() | numbers),
+    model=st.builds(Model, name=names, style=st.none() | names, seed=st.none() | numbers),
     sampling=st.builds(Sampling, temperature=times, lowest=st.integers(0, 127)),
 )
 ports = st.tuples(names, st.booleans())
@@ -36,7 +36,14 @@ records = st.one_of(
     st.builds(Opening, names, names, times, numbers, names, names, settings),
     st.builds(Heard, numbers, times, names, messages),
     st.builds(
-        Planned, numbers, numbers, times, numbers, numbers, st.lists(st.tuples(times, messages), max_size=9).map(tuple)
+        Planned,
+        numbers,
+        numbers,
+        times,
+        numbers,
+        numbers,
+        st.lists(st.tuples(times, messages), max_size=9).map(tuple),
+        st.sampled_from(["numpy", "keras"]),
     ),
     st.builds(Accepted, numbers, times),
     st.builds(Refused, numbers),
@@ -92,6 +99,11 @@ def test_noise_is_a_session_error(noise: bytes):
 def test_what_is_no_record_is_a_session_error(line: str):
     with pytest.raises(SessionError):
         decode_record(line)
+
+
+def test_a_plan_of_an_earlier_version_was_thought_out_by_numpy():
+    line = '{"type":"plan","turn":1,"basis":2,"shift":0.0,"revision":3,"call":4,"events":[]}'
+    assert decode_record(line) == Planned(1, 2, 0.0, 3, 4, (), "numpy")
 
 
 def test_settings_of_another_version_are_read_as_far_as_they_are_known():

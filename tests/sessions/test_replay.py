@@ -2,6 +2,7 @@ import random
 from dataclasses import replace as altered
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from improv.errors import SessionError
@@ -12,10 +13,12 @@ from improv.play.schedule import Send
 from improv.play.turns import timed
 from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, TimedBytes
 from improv.predict.engine import Engine
+from improv.predict.engines import engine_of as engine_in
+from improv.predict.weights import find, load
 from improv.sessions.journal import Session
 from improv.sessions.records import Opening, Planned, Record
-from improv.sessions.replay import replay
-from improv.settings import Settings
+from improv.sessions.replay import engine_of, replay
+from improv.settings import Model, Settings
 from tests.parrot import Parrot
 
 SETTINGS = Settings()
@@ -103,6 +106,15 @@ def test_another_engine_recalls_what_was_decided():
     assert again.recalled
 
 
+def test_what_another_engine_answered_is_replayed_as_it_was_recorded():
+    session = jam(performance(1), Parrot(velocity=99.0))
+    by_keras = [altered(each, engine="keras") if isinstance(each, Planned) else each for each in session.records]
+    again = replay(altered(session, records=tuple(by_keras)), lambda _: Parrot())
+    assert again.is_identical
+    assert not again.recalled
+    assert again.elsewhere == tuple(each.turn for each in session.records if isinstance(each, Planned))
+
+
 def test_a_journal_that_was_tampered_with_differs():
     session = jam(performance(2), Parrot())
     place, sent = next((place, each) for place, each in enumerate(session.records) if isinstance(each, Sent))
@@ -111,6 +123,15 @@ def test_a_journal_that_was_tampered_with_differs():
     again = replay(altered(session, records=tuple(records)), lambda _: Parrot())
     assert not again.is_identical
     assert again.first_difference == 0
+
+
+def test_a_session_is_replayed_in_the_style_that_it_was_played_in():
+    weights = load(find("lstm"))
+    style, heard = weights.card.styles[-1], np.array([[60, 0, 0.2, 80]], np.float32)
+    settings = altered(SETTINGS, model=Model(style=style))
+    engine = engine_of(altered(opening(), settings=settings, hash=weights.hash))
+    assert np.array_equal(engine.prime(heard).hidden, engine_in(weights, style).prime(heard).hidden)
+    assert not np.array_equal(engine.prime(heard).hidden, engine_in(weights).prime(heard).hidden)
 
 
 def test_a_journal_without_its_opening_cannot_be_replayed():
