@@ -47,15 +47,18 @@ class History:
                 rows = [row for row in read_history(self._file) if row[0] <= notes]
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("w", encoding="utf-8", newline="") as out_file:
-                csv.writer(out_file).writerows([COLUMNS, *rows])
+            with self._file.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([COLUMNS, *map(_written, rows)])
 
     def add(self, notes: int, epoch: float, values: Mapping[str, float]) -> None:
         """Add a row for each of `values`."""
-        with suppress(OSError), self._file.open("a", encoding="utf-8", newline="") as out_file:
-            csv.writer(out_file).writerows(
-                (notes, f"{epoch:.4f}", name, f"{value:.6g}") for name, value in values.items()
-            )
+        with suppress(OSError), self._file.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(_written((notes, epoch, name, value)) for name, value in values.items())
+
+
+def _written(row: Row) -> tuple[int, str, str, str]:
+    notes, epoch, name, value = row
+    return notes, f"{epoch:.4f}", name, f"{value:.6g}"
 
 
 def draw(out: Path) -> Path | None:
