@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from improv.errors import ImprovError, UsageError
+from improv.errors import CorpusError, ImprovError, UsageError
 from improv.supervisor import ONE_THREAD
 
 offline = typer.Typer()
@@ -50,6 +50,9 @@ def train(
         from improv.train.progress import watched
 
         base = base_of(start, network)
+        # Better to hear now than when TensorFlow has been loaded.
+        if missing := [folder for folder in corpora if not folder.exists()]:
+            raise CorpusError(f"{missing[0]}: no such file or folder")
         with watched(say, terminal=sys.stderr.isatty()) as (report, bar):
             report(f"training on {prepare()}")
             from improv.train.plans import Plan, SequencePlan

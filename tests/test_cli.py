@@ -40,11 +40,16 @@ def test_bad_usage_is_exit_code_2(improv, arguments):
     [
         (("--network", "lsmt"), "unknown network 'lsmt' (known: conv, lstm, tutorial, wavenet)"),
         (("--network", "conv", "--from", "lstm"), "--from lstm: of the network lstm; --network says conv"),
+        (("--network", "conv", "--from", "lsmt"), "improv: no model named 'lsmt', did you mean lstm?"),
+        (("--network", "conv"), "improv: music: no such file or folder"),
     ],
 )
 def test_a_training_that_cannot_be_is_refused_at_once(improv, arguments, told):
     done = improv("train", "music", "--out", "x.safetensors", *arguments)
-    assert (done.code, done.err) == (2, f"{told}\n")
+    assert done.code == (1 if told.startswith("improv: ") else 2)
+    assert done.err.startswith(told)
+    assert done.err.count("\n") == 1
+    assert "tensorflow" not in sys.modules
 
 
 def test_bad_configuration_is_told_whole_before_anything_starts(improv, tmp_path):

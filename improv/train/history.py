@@ -5,13 +5,12 @@ with `held-out` are figures on music that is not trained on.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from improv.errors import CorpusError
+from improv.train import plots
 
 COLUMNS = ("notes", "epoch", "name", "value")
 HELD_OUT = "held-out "
@@ -47,52 +46,25 @@ class History:
                 rows = [row for row in read_history(self._file) if row[0] <= notes]
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("w", encoding="utf-8", newline="") as out_file:
-                csv.writer(out_file).writerows([COLUMNS, *rows])
+            with self._file.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([COLUMNS, *map(_written, rows)])
 
     def add(self, notes: int, epoch: float, values: Mapping[str, float]) -> None:
         """Add a row for each of `values`."""
-        with suppress(OSError), self._file.open("a", encoding="utf-8", newline="") as out_file:
-            csv.writer(out_file).writerows(
-                (notes, f"{epoch:.4f}", name, f"{value:.6g}") for name, value in values.items()
-            )
+        with suppress(OSError), self._file.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(_written((notes, epoch, name, value)) for name, value in values.items())
+
+
+def _written(row: Row) -> tuple[int, str, str, str]:
+    notes, epoch, name, value = row
+    return notes, f"{epoch:.4f}", name, f"{value:.6g}"
 
 
 def draw(out: Path) -> Path | None:
     """Draw the history beside the model `out`; return where, None where there is none. Takes a second."""
     png = out.with_suffix(".loss.png")
     try:
-        rows = read_history(history_file(out))
-        if not rows:
-            return None
-        _picture(rows, out.stem).savefig(png, format="png")
-    except OSError:
+        plots.plot_loss(plots.read_history(history_file(out)), out.stem).savefig(png, format="png")
+    except (CorpusError, OSError):
         return None
     return png
-
-
-def _picture(rows: Iterable[Row], title: str) -> "Figure":
-    """Return the loss above, what was held out below, against the notes trained on."""
-    # Here, because it takes half a second to load.
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    lines: dict[str, list[tuple[int, float]]] = {}
-    for notes, _, name, value in rows:
-        lines.setdefault(name, []).append((notes, value))
-    groups = [
-        ("training", {name: points for name, points in lines.items() if not name.startswith(HELD_OUT)}),
-        (
-            "held out",
-            {name.removeprefix(HELD_OUT): points for name, points in lines.items() if name.startswith(HELD_OUT)},
-        ),
-    ]
-    groups = [(what, group) for what, group in groups if group]
-    figure = Figure(figsize=(10, 4 * len(groups)), dpi=100, layout="constrained")
-    figure.suptitle(title)
-    for (what, group), axes in zip(groups, figure.subplots(len(groups), 1, squeeze=False)[:, 0], strict=True):
-        for name, points in group.items():
-            axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 30 else "")
-        axes.set(xlabel="notes trained on", ylabel=f"{what}, nats a note" if what == "held out" else what)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
