@@ -12,7 +12,7 @@ from improv.predict.bins import DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN,
 from improv.predict.encoding import DURATION, PITCH, STEP, VELOCITY, FloatArray
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.grid import VELOCITY_WIDTH
-from improv.predict.lstm_engine import MIN_DURATION_S
+from improv.predict.sequence_engine import MIN_DURATION_S
 from improv.predict.weights import (
     CLASSES,
     HEARD,

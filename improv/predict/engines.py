@@ -1,8 +1,8 @@
 """Which engine plays which network."""
 
 from improv.predict.engine import Engine
-from improv.predict.lstm_engine import SequenceEngine
 from improv.predict.numpy_engine import NumpyEngine
+from improv.predict.sequence_engine import SequenceEngine
 from improv.predict.weights import Weights, check_style
 
 

@@ -1,4 +1,4 @@
-"""The network `lstm` as an engine. Parity with Keras: `test_lstm_parity.py`."""
+"""The network `lstm` as an engine. Parity with Keras: `test_sequence_parity.py`."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from improv.predict.bins import EDGES_S
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
 from improv.predict.grid import TIMES
-from improv.predict.lstm_engine import MIN_DURATION_S, SequenceEngine
 from improv.predict.numpy_engine import NumpyEngine
 from improv.predict.sampling import uniforms
+from improv.predict.sequence_engine import MIN_DURATION_S, SequenceEngine
 from improv.predict.weights import Card, Weights, find, load, save, sequence_shapes
 
 UNITS = 16

@@ -8,7 +8,7 @@ import pytest
 
 import improv
 from improv.predict.bins import DURATION_BIN, PITCH_BIN, STEP_BIN, VELOCITY_BIN, binned
-from improv.predict.lstm_engine import SequenceEngine
+from improv.predict.sequence_engine import SequenceEngine
 from improv.predict.weights import Card, Weights, find, load, sequence_shapes
 
 HELD_OUT = Path(improv.__file__).parent / "assets" / "demo.mid"

@@ -157,10 +157,6 @@ class SequenceEngine:
         return inputs
 
 
-# The name by which others still know it.
-LstmEngine = SequenceEngine
-
-
 def _step(logits: FloatArray, uniform: FloatArray, taste: Taste) -> tuple[NDArray[np.int64], FloatArray]:
     """Return steps and their bins, knowing that they are no shorter than what has gone by."""
     elapsed = taste.elapsed_s
