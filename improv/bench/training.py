@@ -20,8 +20,8 @@ def measure(folder: Path, say: Callable[[str], None], rounds: int = ROUNDS) -> I
 
     Raises CorpusError without music in `folder`.
     """
-    if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder")
+    if not folder.exists():
+        raise CorpusError(f"{folder}: no such file or folder")
     # As many threads as a training has.
     with Worker("improv.bench.worker_training", environment={}) as worker:
         say("training: compiling")

@@ -19,5 +19,5 @@ def test_the_flagship_is_compared_round_by_round():
 
 
 def test_a_folder_that_is_not_there_is_told_before_anything_starts(tmp_path):
-    with pytest.raises(CorpusError, match="no such folder"):
+    with pytest.raises(CorpusError, match="no such file or folder"):
         list(training.measure(tmp_path / "none", lambda _: None))
