@@ -53,7 +53,7 @@ def tolerance():
 
 @pytest.fixture(scope="module")
 def notes():
-    return import_module("improv.train.corpus").read_notes(HELD_OUT)[: COUNT + 26]
+    return import_module("improv.train.midi").read_notes(HELD_OUT)[: COUNT + 26]
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.tensorflow
 @pytest.fixture(scope="module")
 def windows():
     # A corpus reader and five seconds of Keras, for these tests alone.
-    notes = import_module("improv.train.corpus").read_notes(HELD_OUT)
+    notes = import_module("improv.train.midi").read_notes(HELD_OUT)
     return notes[np.arange(COUNT)[:, None] + np.arange(25)]
 
 

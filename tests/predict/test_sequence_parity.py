@@ -39,7 +39,7 @@ def weights_of(network):
 @pytest.mark.parametrize("network", ["lstm", "conv", "wavenet"])
 def test_the_engine_matches_keras_over_2000_carried_notes(network):
     weights = weights_of(network)
-    notes = import_module("improv.train.corpus").read_notes(HELD_OUT)[: COUNT + 1]
+    notes = import_module("improv.train.midi").read_notes(HELD_OUT)[: COUNT + 1]
     notes[0, 1] = 0
     sequences = import_module("improv.train.sequences")
     heard, coming = sequences.heard_and_coming(notes[None], np.zeros(1, np.int32))

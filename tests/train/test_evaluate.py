@@ -146,7 +146,7 @@ def test_what_cannot_be_evaluated_is_told(evaluating, music_folder, tmp_path, wr
 
     with pytest.raises(ModelError, match="no model named 'nobody'"):
         run("nobody", music_folder)
-    with pytest.raises(CorpusError, match="no MIDI files there"):
+    with pytest.raises(CorpusError, match="no such file or folder"):
         run("lstm", tmp_path / "nowhere")
     write_midi(tmp_path / "short" / "a.mid", [60] * 100)
     (tmp_path / "short" / "index.csv").write_text("path,split\na.mid,train\n")
