@@ -39,10 +39,12 @@ _LEAST_RATE = 2e-5
 _WARM_UP = 100
 # So often, a batch has some of the network's own notes mixed in.
 _OWN_NOTES = 0.2
-# Batches between two lines of progress, two checkpoints, and two looks at the validation split.
+# Batches between two lines of progress, two checkpoints, and two looks at the validation split; a short training takes
+# so many looks all the same, for on little music it may soon be past its best.
 _A_LINE = 25
 _A_CHECKPOINT = 100
 _A_GLANCE = 300
+_LOOKS = 10
 # Pieces of a set looked at in a glance; at the end it is all of them.
 _GLANCE = 192
 _EVALUATION_BATCH = 64
@@ -135,6 +137,7 @@ class _Training:
             self._report, bar, standing.done, plan.batches, notes=plan.batch * plan.length, every=_A_LINE
         )
         running = math.nan
+        glance = min(_A_GLANCE, max(_A_LINE, plan.batches // _LOOKS))
         while standing.done < plan.batches and standing.since < PATIENCE:
             loss = train_batch(self._network, self._music, plan, standing.done)
             standing.done += 1
@@ -144,7 +147,7 @@ class _Training:
             progress.at(standing.done, f"batch {standing.done} of {plan.batches}", running)
             if standing.done % _A_LINE == 0 or standing.done == plan.batches:
                 self._record({"loss": running})
-            if standing.done % _A_GLANCE == 0 or standing.done == plan.batches:
+            if standing.done % glance == 0 or standing.done == plan.batches:
                 self._look()
             if standing.done % _A_CHECKPOINT == 0:
                 standing.store(self._file, self._key, self._network)

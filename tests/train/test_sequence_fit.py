@@ -27,6 +27,7 @@ def often(training):
     """A line after every batch, a look and a checkpoint after every second one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_A_GLANCE", 2)
+        patch.setattr(training, "_LOOKS", 2)
         patch.setattr(training, "_A_CHECKPOINT", 2)
         patch.setattr(training, "_A_LINE", 1)
         yield
