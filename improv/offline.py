@@ -202,6 +202,9 @@ def evaluate(
     # Its graphs are made anew for each length on purpose.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
+        from improv.train.device import prepare as load_keras
+
+        load_keras()
         from improv.train.evaluate import Plan
         from improv.train.evaluate import evaluate as compare
         from improv.train.evaluation_report import keep, markdown_of, prepare, show
