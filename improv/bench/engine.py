@@ -7,7 +7,7 @@ from improv.bench.figures import Limit, Row, judged, not_run, percentile, spread
 from improv.bench.worker import NotThereError, Worker
 
 PERIOD_S = 0.02
-_STEP = "one carried LSTM step with heads and sampling"
+_STEP = "one carried step of the tutorial's network with heads and sampling"
 _DEFAULT = "one carried step of the default model with heads and sampling"
 _WINDOW = "one note of the tutorial's network, its whole window of 25 notes"
 _PHRASE = "an answer of 4 s of the default model"
