@@ -153,6 +153,8 @@ def _on(corpus: Corpus, models: Mapping[str, Weights], plan: Plan, report: Repor
         kind = "held out" if len(training.starts) else "to learn from"
         raise CorpusError(f"{corpus.name}: no file of more than {CONTEXT} notes {kind}")
     report(f"{corpus.name}: {len(these.targets):,} notes of {len(these.music.starts)} held-out files")
+    if len(these.music.starts) == 1:
+        report("  one file alone: the intervals say nothing")
     chosen = draws(len(these.music.starts), plan.seed)
     places = prompts(these.music, plan.prompts)
     rows = []
