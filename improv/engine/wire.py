@@ -109,7 +109,7 @@ def decode(line: bytes) -> Word:
             return Bye(str(fact["bye"]), fact.get("for_good") is True)
         first, *others = (_note(*values) for values in fact["notes"])
         return Answered(int(fact["answer"]), (first, *others))
-    except (KeyError, TypeError, RecursionError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"nonsense: {line[:60]!r}") from error
 
 

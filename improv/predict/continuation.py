@@ -22,25 +22,29 @@ def continuations(
     return _from(engine, engine.prime(prompt, batch), count, taste, seed)
 
 
-def continued(engine: Engine, prompts: Sequence[FloatArray], count: int, taste: Taste, seed: int) -> FloatArray:
+def continued(
+    engine: Engine, prompts: Sequence[FloatArray], count: int, taste: Taste, seed: int, *, guarded: bool = True
+) -> FloatArray:
     """Return what `engine` plays after each of the prompts (each (n >= 1, 4), n the same): (prompts, count, 4).
 
     As `continuations` of one prompt, but all at once: prompt i is gone on from with the numbers of candidate i.
+    `guarded`: whether loops are broken, as in a jam; without, the bare model is heard.
     """
     states = [engine.prime(prompt) for prompt in prompts]
     notes, hidden, cell = (
         np.concatenate([getattr(state, part) for state in states]) for part in ("notes", "hidden", "cell")
     )
-    return _from(engine, State(notes, hidden, cell), count, taste, seed)
+    return _from(engine, State(notes, hidden, cell), count, taste, seed, guarded=guarded)
 
 
-def _from(engine: Engine, state: State, count: int, taste: Taste, seed: int) -> FloatArray:
+def _from(engine: Engine, state: State, count: int, taste: Taste, seed: int, *, guarded: bool = True) -> FloatArray:
     batch = len(state.hidden)
     draws = np.stack([uniforms(seed, 0, candidate, count) for candidate in range(batch)], axis=1)
     taste = replace(taste, elapsed_s=0.0)
     notes = np.empty((batch, count, COLUMNS), np.float32)
     guard = LoopGuard(batch)
     for at in range(count):
-        notes[:, at] = guard.draw(engine, state, draws[at], taste)
+        drawn = guard.draw(engine, state, draws[at], taste) if guarded else engine.draw(state, draws[at], taste)
+        notes[:, at] = drawn
         state = engine.advance(state, notes[:, at])
     return notes

@@ -97,9 +97,9 @@ def render(sheet: Sheet) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE, title=sheet.title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE, title=Text(sheet.title), title_justify="left", title_style="bold", pad_edge=False)
     for at, title in enumerate(sheet.columns):
-        table.add_column(title, justify="right" if at else "left", overflow="fold")
+        table.add_column(Text(title), justify="right" if at else "left", overflow="fold")
     for row in sheet.rows:
         cells = []
         for cell in row:
@@ -211,11 +211,18 @@ def _loops(evaluation: Evaluation) -> Sheet:
         f" {MOST_IN_A_ROW} times in a row"
     )
     rows = [
-        [Cell(row.name), Cell(f"{each.temperature:g}"), Cell(f"{each.looped} of {each.runs}"), Cell(str(each.most))]
+        [
+            Cell(row.name),
+            Cell(f"{each.temperature:g}"),
+            Cell(f"{each.looped} of {each.runs}"),
+            Cell(str(each.most)),
+            Cell(f"{each.bare_looped} of {each.runs}"),
+            Cell(str(each.bare_most)),
+        ]
         for row in evaluation.rows
         for each in row.loops
     ]
-    return Sheet(title, ("", "temperature", "continuations", "most in a row"), rows)
+    return Sheet(title, ("", "temperature", "as played", "most in a row", "without the guard", "most in a row"), rows)
 
 
 def _number(estimate: Estimate | None) -> Cell:

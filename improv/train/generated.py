@@ -59,12 +59,18 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """How often a run of 8 notes was played more than four times in a row, in so many runs of 200 notes."""
+    """How often a run of 8 notes was played more than four times in a row, in so many continuations of 200 notes.
+
+    `looped`, `most`: as in a jam, where loops are broken (`predict.repetition`); `bare_looped`, `bare_most`: of the
+    model alone.
+    """
 
     temperature: float
-    looped: int
     runs: int
+    looped: int
     most: int
+    bare_looped: int
+    bare_most: int
 
 
 def prompts(music: Music, count: int) -> Prompts | None:
@@ -89,13 +95,21 @@ def play(engine: Engine, these: Prompts, chosen: Numbers, seed: int) -> tuple[Pl
     `chosen`: choices of the files (`bootstrap.draws`).
     """
     loops = []
+    prompts = list(these.before)
     for temperature in TEMPERATURES:
+        taste = Taste(temperature=temperature)
         began = perf_counter()
-        notes = continued(engine, list(these.before), LOOPED, Taste(temperature=temperature), seed)
+        notes = continued(engine, prompts, LOOPED, taste, seed)
         pace = notes.shape[0] * notes.shape[1] / (perf_counter() - began)
-        times = [in_a_row(own) for own in notes]
-        loops.append(Loops(temperature, sum(own > MOST_IN_A_ROW for own in times), len(times), max(times)))
+        bare = continued(engine, prompts, LOOPED, taste, seed, guarded=False)
+        loops.append(Loops(temperature, len(notes), *_looped(notes), *_looped(bare)))
     return measured(notes[:, :COMPARED], these, chosen, pace), loops
+
+
+def _looped(notes: FloatArray) -> tuple[int, int]:
+    """Return how many of the continuations (n, 200, 4) loop, and how many times in a row a run comes at most."""
+    times = [in_a_row(own) for own in notes]
+    return sum(own > MOST_IN_A_ROW for own in times), max(times)
 
 
 def measured(notes: FloatArray, these: Prompts, chosen: Numbers, pace: float | None = None) -> Played:

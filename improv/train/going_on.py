@@ -36,7 +36,7 @@ def corpora_of(base: Weights | None, corpora: Sequence[Corpus]) -> tuple[str, ..
 def licence_of(base: Weights | None, corpora: Sequence[Corpus]) -> str:
     """Return the licences of all corpora that the weights have seen."""
     known = set(base.card.licence.split(", ")) if base else set()
-    return ", ".join(sorted(known | {corpus.licence for corpus in corpora}))
+    return ", ".join(sorted(known | {each for corpus in corpora for each in corpus.licence.split(", ")}))
 
 
 def with_styles(base: Weights, styles: int) -> Mapping[str, FloatArray]:

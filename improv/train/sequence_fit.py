@@ -151,9 +151,14 @@ class _Training:
                 self._look()
             if standing.done % _A_CHECKPOINT == 0:
                 standing.store(self._file, self._key, self._network)
+        # Stopped before its first look, and gone on with for fewer notes than that.
+        if not standing.best:
+            self._look()
 
     def finish(self) -> Card:
         """Measure the best weights on the whole validation split, and write that down."""
+        if not self.standing.best:
+            raise ModelError("the nats of what is held out are not finite: training has failed")
         fill(self._network, self.standing.best)
         figures = [measure_sequences(self._network, corpus, self._style(corpus)) for corpus in self._corpora]
         card = self._save([held for held in figures if held is not None])

@@ -123,6 +123,7 @@ for number, _ in enumerate(lines, 1):
         ("warm()\nprint('hello')\ntime.sleep(60)", "says nonsense"),
         ("warm()\nprint('x' * 200_000)\ntime.sleep(60)", "says nonsense"),
         ("warm(float('nan'))\ntime.sleep(60)", "says nonsense"),
+        ("warm()\nsay(answer=float('inf'), notes=[[60, 64, 0, 1]])\ntime.sleep(60)", "says nonsense"),
         ("lines.readline()\nsay(bye='needs a rest')", "needs a rest"),
         ("sys.exit(3)", "has died (exit code 3)"),
     ],

@@ -28,6 +28,7 @@ def test_old_styles_keep_their_places():
 def test_the_licences_are_those_of_all_music():
     assert licence_of(BASE, [corpus("jazz", "CC0"), corpus("b", "MIT")]) == "CC0, MIT, ODbL 1.0"
     assert licence_of(None, [corpus("jazz", "ODbL 1.0")]) == "ODbL 1.0"
+    assert licence_of(BASE, [corpus("both", "MIT, ODbL 1.0")]) == "MIT, ODbL 1.0"
 
 
 def test_a_new_style_begins_as_the_one_that_is_not_known():
