@@ -14,6 +14,9 @@ from improv.supervisor import ONE_THREAD
 
 offline = typer.Typer()
 
+# The first is that of improv[train].
+_BACKENDS = ("tensorflow", "jax")
+
 
 @offline.command()
 def train(
@@ -40,6 +43,10 @@ def train(
 
     if network not in NETWORKS:
         raise UsageError(f"unknown network {network!r} (known: {', '.join(sorted(NETWORKS))})")
+    if out.is_dir():
+        raise UsageError(f"--out {out}: a folder; name the model file to write, {out / 'mine.safetensors'} for example")
+    if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) not in _BACKENDS:
+        raise UsageError(f"KERAS_BACKEND={backend}: the networks train on {' or '.join(_BACKENDS)}")
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -50,9 +57,7 @@ def train(
         from improv.train.progress import watched
 
         base = base_of(start, network)
-        # Better to hear now than when TensorFlow has been loaded.
-        if missing := [folder for folder in corpora if not folder.exists()]:
-            raise CorpusError(f"{missing[0]}: no such file or folder")
+        _find_all(corpora)
         with watched(say, terminal=sys.stderr.isatty()) as (report, bar):
             report(f"training on {prepare()}")
             from improv.train.plans import Plan, SequencePlan
@@ -82,7 +87,15 @@ def train(
                 )
                 fit_sequences(plan, report, bar)
     except ImportError as error:
-        raise ImprovError(f"training needs {error.name}; install improv[train]") from error
+        remedy = "install it beside improv[train]" if error.name in _BACKENDS[1:] else "install improv[train]"
+        raise ImprovError(f"training needs {error.name}; {remedy}") from error
+
+
+def _find_all(corpora: list[Path]) -> None:
+    """Raise CorpusError if one is not there: better to hear now than when TensorFlow has been loaded."""
+    for corpus in corpora:
+        if not corpus.exists():
+            raise CorpusError(f"{corpus}: no such file or folder")
 
 
 @offline.command()
@@ -141,6 +154,8 @@ def plot(
         raise UsageError(f"--out {out}: a picture ends in .png")
     if out is not None and len(files) > 1 and kind != "distributions":
         raise UsageError(f"--out {out}: {len(files)} files are {len(files)} pictures (but of distributions)")
+    for folder in filter(Path.is_dir, files):
+        raise UsageError(f"{folder}: a folder; name the files to draw")
     for file in files[:1] if kind == "distributions" else files:
         chosen = kind or work.kind_of(file)
         png = out or file.with_suffix(f".{chosen}.png")
@@ -201,6 +216,7 @@ def evaluate(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Its graphs are made anew for each length on purpose.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    _find_all(corpora)
     try:
         from improv.train.device import prepare as load_keras
 

@@ -154,3 +154,17 @@ def test_ci_runs_the_tests_by_the_command_of_the_readme():
         "run --group dev pytest",
     ]
     assert "grep -m1 'run --group dev pytest' README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(improv, monkeypatch):
+    train = ("train", ".", "--network", "lstm", "--out")
+    for arguments, code, error in (
+        ((*train, "."), 2, "--out .: a folder; name the model file to write, mine.safetensors for example\n"),
+        (("plot", "."), 2, ".: a folder; name the files to draw\n"),
+        (("evaluate", "lstm", "--corpus", "nowhere"), 1, "improv: nowhere: no such file or folder\n"),
+    ):
+        done = improv(*arguments)
+        assert (done.code, done.err) == (code, error)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    done = improv(*train, "x.safetensors")
+    assert (done.code, done.err) == (2, "KERAS_BACKEND=torch: the networks train on tensorflow or jax\n")

@@ -83,7 +83,7 @@ def is_split(name: str) -> bool:
 
 def is_licence(name: str) -> bool:
     """Say whether this is a name of a licence."""
-    return PurePosixPath(name).match("LICEN[CS]E*")
+    return PurePosixPath(name.upper()).match("LICEN[CS]E*")
 
 
 class _Folder:
