@@ -12,9 +12,9 @@ from improv.predict.engine import Engine, State, Taste
 RUN = 8
 STEP_S = 0.05
 # A run of RUN notes comes so many times in a row at most; a shorter one until as many notes are played.
-TIMES = 4
+IN_A_ROW = 4
 
-_LONGEST = RUN * TIMES
+_LONGEST = RUN * IN_A_ROW
 _LAGS = np.arange(1, RUN + 1)
 # Each attempt to leave a loop is this much wilder; the last of them heeds the model hardly at all.
 _WILDER = 1.5

@@ -12,11 +12,12 @@ import numpy as np
 
 from improv import __version__
 from improv.errors import ImprovError
+from improv.predict.repetition import IN_A_ROW, RUN
 from improv.train.bootstrap import Estimate
 from improv.train.evaluate import FIGURES, SUM, Evaluation, Figures, Plan
 from improv.train.evaluation_plots import draw
-from improv.train.generated import COMPARED, LOOPED, MOST_IN_A_ROW, Played
-from improv.train.likeness import RUN, SIZES
+from improv.train.generated import COMPARED, LOOPED, Played
+from improv.train.likeness import SIZES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -208,7 +209,7 @@ def _played(own: Played) -> list[Cell]:
 def _loops(evaluation: Evaluation) -> Sheet:
     title = (
         f"{evaluation.corpus}: continuations of {LOOPED} notes in which {RUN} notes are played more than"
-        f" {MOST_IN_A_ROW} times in a row"
+        f" {IN_A_ROW} times in a row"
     )
     rows = [
         [

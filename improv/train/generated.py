@@ -9,6 +9,7 @@ import numpy as np
 from improv.predict.continuation import continued
 from improv.predict.encoding import STEP, FloatArray
 from improv.predict.engine import Engine, Taste
+from improv.predict.repetition import IN_A_ROW
 from improv.train.bootstrap import Estimate, Numbers, mean, ratio, spread
 from improv.train.likeness import SIZES, Counts, circles, histograms, in_a_row, in_key, key, overlap, repeated
 from improv.train.passages import CONTEXT, Indices, evenly
@@ -21,8 +22,6 @@ COMPARED = 100
 # Notes of a continuation in which loops are looked for, and the temperatures at which.
 LOOPED = 200
 TEMPERATURES = (0.7, 1.0)
-# A run may be played so many times in a row.
-MOST_IN_A_ROW = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +108,7 @@ def play(engine: Engine, these: Prompts, chosen: Numbers, seed: int) -> tuple[Pl
 def _looped(notes: FloatArray) -> tuple[int, int]:
     """Return how many of the continuations (n, 200, 4) loop, and how many times in a row a run comes at most."""
     times = [in_a_row(own) for own in notes]
-    return sum(own > MOST_IN_A_ROW for own in times), max(times)
+    return sum(own > IN_A_ROW for own in times), max(times)
 
 
 def measured(notes: FloatArray, these: Prompts, chosen: Numbers, pace: float | None = None) -> Played:

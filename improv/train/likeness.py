@@ -7,6 +7,7 @@ from improv.events import PITCHES
 from improv.predict.bins import time_bins
 from improv.predict.encoding import DURATION, PITCH, STEP, VELOCITY, FloatArray
 from improv.predict.grid import TIMES, VELOCITIES, VELOCITY_WIDTH
+from improv.predict.repetition import RUN, STEP_S
 
 Counts = NDArray[np.float64]
 
@@ -15,10 +16,6 @@ CLASSES = 12
 _VOICES = 16
 # How many values each quantity has that is compared.
 SIZES = {"pitch class": CLASSES, "step": TIMES, "duration": TIMES, "velocity": VELOCITIES, "polyphony": _VOICES + 1}
-
-# A run of so many notes, by pitch and step to 50 ms, is what repeats.
-RUN = 8
-_STEP_S = 0.05
 
 # How well each pitch class fits a major and a minor key, from its tonic upwards (Krumhansl and Kessler 1982).
 _PROFILES = (
@@ -113,5 +110,5 @@ def circles(notes: FloatArray) -> int:
 
 def _symbols(notes: FloatArray) -> NDArray[np.int64]:
     """Return what is the same for notes that are the same: by pitch, and step to 50 ms (n)."""
-    steps = np.round(notes[:, STEP] / _STEP_S).astype(np.int64)
+    steps = np.round(notes[:, STEP] / STEP_S).astype(np.int64)
     return steps * PITCHES + notes[:, PITCH].astype(np.int64)

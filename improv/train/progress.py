@@ -30,18 +30,20 @@ class Bar:
 class Progress:
     """Tells how far `total` batches of `notes` notes each have come, from `done` on.
 
-    To `bar`, or every `every` batches in a line to `report`.
+    To `bar`, or in a line to `report` whenever `every` batches have been done since the last.
     """
 
     def __init__(self, report: Report, bar: Bar | None, done: int, total: int, notes: int, every: int) -> None:
         self._report, self._bar = report, bar
         self._first, self._total, self._notes, self._every = done, total, notes, every
+        self._told = done
         self._began = perf_counter()
 
     def at(self, done: int, where: str, loss: float) -> None:
         """Tell that `done` batches are done: `where` that is in words, and the running `loss`."""
-        if self._bar is None and done % self._every:
+        if self._bar is None and done - self._told < self._every:
             return
+        self._told = done
         pace = (done - self._first) / (perf_counter() - self._began)
         left = (self._total - done) / pace / 60
         figures = f"loss {loss:.3f}, {pace * self._notes:,.0f} notes/s, {left:.1f} minutes left"

@@ -4,7 +4,7 @@ import pytest
 from improv.predict.continuation import continuations
 from improv.predict.engine import Taste
 from improv.predict.engines import engine_of
-from improv.predict.repetition import RUN, STEP_S, TIMES, LoopGuard
+from improv.predict.repetition import IN_A_ROW, RUN, STEP_S, LoopGuard
 from improv.predict.weights import find, load
 
 
@@ -47,10 +47,10 @@ def played(run, count, uniform=0.3):
 @pytest.mark.parametrize("length", range(1, RUN + 1))
 def test_a_run_comes_four_times_and_is_broken(length):
     run = [60, 62, 64, 65, 67, 69, 71, 72][:length]
-    pitches = played(run, RUN * TIMES + 1)[:, 0].tolist()
-    kept = [run[at % length] for at in range(RUN * TIMES)]
+    pitches = played(run, RUN * IN_A_ROW + 1)[:, 0].tolist()
+    kept = [run[at % length] for at in range(RUN * IN_A_ROW)]
     assert pitches[:-1] == kept
-    assert pitches[-1] != run[RUN * TIMES % length]
+    assert pitches[-1] != run[RUN * IN_A_ROW % length]
 
 
 def test_a_longer_run_may_come_again():
@@ -59,7 +59,7 @@ def test_a_longer_run_may_come_again():
 
 
 def test_no_loop_is_longer_than_allowed():
-    assert longest_loop(played([60, 64, 67], 500)) <= RUN * TIMES
+    assert longest_loop(played([60, 64, 67], 500)) <= RUN * IN_A_ROW
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_model_that_is_sure_of_itself_gets_out():
     engine = engine_of(load(find("lstm")))
     prompt = np.array([[60 + 2 * (at % 2), 0.2, 0.2, 70] for at in range(25)], np.float32)
     notes = continuations(engine, prompt, 300, Taste(temperature=0.05), 1, batch=3)
-    assert max(longest_loop(each) for each in notes) <= RUN * TIMES
+    assert max(longest_loop(each) for each in notes) <= RUN * IN_A_ROW
 
 
 def test_candidates_are_guarded_apart():
@@ -91,6 +91,6 @@ def test_candidates_are_guarded_apart():
             return np.array([[70 if wild else 60, 0.2, 0.2, 64], [state, 0.2, 0.2, 64]], np.float32)
 
     guard = LoopGuard(2)
-    notes = [guard.draw(Two(), at, np.zeros((2, 4), np.float32), Taste()) for at in range(RUN * TIMES + 1)]
-    assert [note[0, 0] for note in notes] == [60] * RUN * TIMES + [70]
-    assert [note[1, 0] for note in notes] == list(range(RUN * TIMES + 1))
+    notes = [guard.draw(Two(), at, np.zeros((2, 4), np.float32), Taste()) for at in range(RUN * IN_A_ROW + 1)]
+    assert [note[0, 0] for note in notes] == [60] * RUN * IN_A_ROW + [70]
+    assert [note[1, 0] for note in notes] == list(range(RUN * IN_A_ROW + 1))

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from improv.predict.engines import engine_of
+from improv.predict.repetition import IN_A_ROW
 from improv.predict.weights import find, load
 from improv.train.bootstrap import draws
 from improv.train.corpus import VALIDATION
-from improv.train.generated import COMPARED, HEARD, LOOPED, MOST_IN_A_ROW, Prompts, measured, play, prompts
+from improv.train.generated import COMPARED, HEARD, LOOPED, Prompts, measured, play, prompts
 from improv.train.likeness import SIZES
 from improv.train.sequences import Music
 
@@ -72,7 +73,7 @@ def test_a_model_plays_after_prompts(name):
     places = prompts(MUSIC, 4)
     played, loops = play(engine, places, CHOSEN, 1)
     assert [each.temperature for each in loops] == [0.7, 1.0]
-    assert all(each.runs == 4 and each.looped == 0 and 1 <= each.most <= MOST_IN_A_ROW for each in loops)
+    assert all(each.runs == 4 and each.looped == 0 and 1 <= each.most <= IN_A_ROW for each in loops)
     assert all(0 <= each.bare_looped <= 4 and 1 <= each.bare_most <= LOOPED // 8 for each in loops)
     assert played.pace > 0
     assert (played.overlaps["velocity"] is None) == (not engine.info.has_velocity)
