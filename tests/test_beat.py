@@ -1,0 +1,26 @@
+"""The beat as a value."""
+
+import pytest
+
+from improv.beat import Grid
+
+GRID = Grid(at=10.0, beat=4.0, period=0.5, bar=3)
+
+
+def test_places_and_moments_are_inverse() -> None:
+    assert GRID.time_at(6) == pytest.approx(11.0)
+    assert GRID.beat_at(GRID.time_at(7.25)) == pytest.approx(7.25)
+
+
+def test_the_tempo_is_beats_a_minute() -> None:
+    assert GRID.bpm == pytest.approx(120)
+
+
+@pytest.mark.parametrize(("at", "every", "beat"), [(10.0, 1, 4), (10.01, 1, 5), (10.01, 3, 6), (9.6, 0.5, 3.5)])
+def test_the_next_beat_is_never_before(at: float, every: float, beat: float) -> None:
+    assert GRID.next(at, every) == beat
+
+
+def test_rounding_costs_no_beat() -> None:
+    grid = Grid(at=0.1, beat=0, period=0.1)
+    assert grid.next(grid.time_at(3)) == 3
