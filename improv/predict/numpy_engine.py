@@ -12,7 +12,7 @@ from improv.events import PITCHES
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.recurrence import Cells, in_order
-from improv.predict.sampling import draw_pitch
+from improv.predict.sampling import CHORD_S, draw_pitch
 from improv.predict.weights import Weights
 
 # Shorter is no note: a key takes about this long to go down and up.
@@ -62,6 +62,9 @@ class NumpyEngine:
         logits, step, duration = self.heads(state)
         notes = np.empty((len(logits), COLUMNS), np.float32)
         notes[:, PITCH] = draw_pitch(logits, uniforms[:, PITCH], taste)
+        if taste.density != 1:
+            # A point has no other places to be: it is sooner or later by the whole of it.
+            step = np.where(step < CHORD_S, step, step / np.float32(taste.density))
         np.maximum(step, max(0.0, taste.elapsed_s), out=notes[:, STEP])
         np.maximum(duration, MIN_DURATION_S, out=notes[:, DURATION])
         notes[:, VELOCITY] = np.nan
