@@ -1,19 +1,33 @@
-"""The musician: hears the human, knows when a phrase will have ended, and has an answer to it.
+"""The musician: hears the human, knows what should be played next and from when on, and writes it.
 
 Listen, predict and play wired together, without a clock, a port or a file; `daemon` runs it live, `replay` again.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
-from improv.events import ControlChange, Event, Note
+from improv.beat import Grid
+from improv.events import ControlChange, Event, Note, NoteOff, NoteOn
 from improv.listen.phrase import Call, PhraseListener, Silence
-from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker
+from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker, Onset
 from improv.listen.window import NoteWindow
-from improv.play.planner import Brief, compose
-from improv.play.turns import Answer, AnswerLimits
+from improv.play.groove import swing_of
+from improv.play.modes import POLICIES, TRANSITIONS, Cue, Leaving, Scene
+from improv.play.planner import Brief, Pulse, compose
+from improv.play.turns import Answer, AnswerLimits, Voice
 from improv.predict.engine import Engine, Taste
-from improv.settings import Settings
+from improv.settings import Controls, Settings
+
+# A beat that moves by less than this (seconds) over the next bar is the same beat: nothing is written anew for it.
+STEADY_S = 0.03
+# A stream that is not gone on with for so long (seconds) is over.
+_STREAM_OVER_S = 1.0
+# Of our own notes, those that a stream looks back on.
+_OWN_KEPT = 64
+# A duet keeps this far (semitones) from the middle of what the player plays.
+_APART = 5
+_ROOM = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +36,8 @@ class Manner:
 
     silence: Silence = field(default_factory=Silence)
     limits: AnswerLimits = field(default_factory=AnswerLimits)
-    taste: Taste = field(default_factory=Taste)
-    polyphony: int = 8
+    controls: Controls = field(default_factory=Controls)
+    channel: int = 0
     end_control: int | None = None
     ghost_velocity: int = 12
     ghost_s: float = 0.06
@@ -31,7 +45,7 @@ class Manner:
     @classmethod
     def of(cls, settings: Settings) -> "Manner":
         """Return how the musician listens and answers under `settings`: seconds for milliseconds."""
-        turns, controls, barge_in = settings.turns, settings.controls, settings.barge_in
+        turns, barge_in = settings.turns, settings.barge_in
         return cls(
             silence=Silence(
                 shortest=turns.silence_min_ms / 1000,
@@ -40,33 +54,61 @@ class Manner:
                 drone=turns.drone_s,
             ),
             limits=AnswerLimits(turns.min_answer_s, turns.max_answer_s),
-            taste=Taste(controls.temperature, controls.top_p, controls.lowest, controls.highest),
-            polyphony=controls.polyphony,
+            controls=settings.controls,
+            channel=settings.ports.output_channel - 1,
             end_control=turns.end_control,
             ghost_velocity=barge_in.ghost_velocity,
             ghost_s=barge_in.ghost_ms / 1000,
         )
 
 
-class Musician:
-    """Feed it what the human does; ask it for the answer and the moment at which that is due.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an engine is asked, as `compose` takes it: what was heard, and what the answer should be."""
 
-    One owner: the brain's event loop. Nothing here blocks, but `thinking` computes in steps of about a millisecond.
+    cue: Cue
+    heard: list[Note]
+    brief: Brief
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Something of ours that goes on, planned until `until` (seconds). `turn` None: it has been silent so far."""
+
+    turn: int | None
+    until: float
+
+
+class Musician:
+    """Feed it what the human does; ask it what is to be played, and from when on.
+
+    Everything that it knows comes in by a method; the same calls in the same order make the same music. One owner: the
+    brain's event loop. Nothing here blocks, but `thinking` computes in steps of about a millisecond.
     """
 
     def __init__(self, engine: Engine, manner: Manner, seed: int) -> None:
         self.engine = engine
+        self.controls = manner.controls
+        self.grid: Grid | None = None
         self._manner = manner
         self._seed = seed
         self._tracker = NoteTracker(manner.ghost_velocity, manner.ghost_s)
         self._window = NoteWindow(engine.info.window)
         self._phrase = PhraseListener(manner.silence)
         self._answer: Answer | None = None
+        self._changes = 0
+        self._spent = 0
+        self._parts = 0
+        self._origin: float | None = None
+        self._stream: _Stream | None = None
+        self._own: list[Note] = []
+
+    # ---- what it knows ------------------------------------------------------------------------
 
     @property
     def revision(self) -> int:
-        """Number of the window's present state."""
-        return self._window.revision
+        """Number of what is known now, as far as it matters to what is written."""
+        return self._window.revision + self._changes
 
     @property
     def deadline(self) -> float | None:
@@ -83,12 +125,30 @@ class Musician:
         """Whether the human holds a key."""
         return bool(self._tracker.held)
 
+    @property
+    def voice(self) -> Voice:
+        """How notes sound in the end."""
+        return Voice(self._manner.channel, self.controls.transpose, self.controls.level)
+
+    @property
+    def hears(self) -> tuple[int, int]:
+        """The lowest and the highest pitch that are listened to."""
+        split = self.controls.split
+        if split is None:
+            return 0, 127
+        return (split, 127) if self.controls.split_side == "above" else (0, max(0, split - 1))
+
+    # ---- what it is told ----------------------------------------------------------------------
+
     def feed(self, at: float, port: str, event: Event) -> None:
         """Hear one event of the human, stamped `at` (seconds)."""
+        lowest, highest = self.hears
+        if isinstance(event, NoteOn | NoteOff) and not lowest <= event.pitch <= highest:
+            return
         self._hear(self._tracker.feed(at, port, event))
         match event:
             case ControlChange(control, value) if control == self._manner.end_control and value >= PEDAL_DOWN:
-                self._phrase.end(at)
+                self.take_over(at)
 
     def settle(self, now: float) -> None:
         """Count soft notes held until `now` (seconds)."""
@@ -98,52 +158,217 @@ class Musician:
         """End the human's held notes at `at` (seconds): nobody will send their note-offs."""
         self._hear(self._tracker.release_all(at))
 
-    def thinking(self) -> Iterator[Answer | None]:
-        """Yield None while the answer to the phrase so far is written, then the answer. Nothing, before a phrase.
+    def steer(self, at: float, controls: Controls) -> Leaving:
+        """Take over other controls at `at` (seconds); return what becomes of the turn under way."""
+        before, self.controls = self.controls, controls
+        if (before.split, before.split_side) != (controls.split, controls.split_side):
+            self.release_all(at)
+        self._changes += 1
+        if (controls.mode, controls.mute) != (before.mode, before.mute):
+            # A phrase that is over has had its turn, but a stream is joined at once.
+            self._leave(at)
+            self._spent -= controls.mode in {"solo", "duet"}
+            self._origin = None
+        return Leaving.DROP if controls.mute else TRANSITIONS[before.mode][controls.mode]
 
-        An answer already written for the same window is given at once.
+    def beat(self, grid: Grid | None) -> None:
+        """Hear where the beat is, None: there is none."""
+        before, self.grid = self.grid, grid
+        if not _is_steady(before, grid):
+            self._changes += 1
+
+    def begin_trade(self, beat: float) -> None:
+        """Let the human's bars of a trade begin at `beat`, ours after them."""
+        self._origin = beat
+        self._changes += 1
+
+    def take_over(self, at: float) -> None:
+        """End the human's phrase at `at` (seconds): it is our turn."""
+        self._phrase.end(at)
+        if self.controls.mode == "trade" and self._origin is not None and self.grid is not None:
+            self.begin_trade(self.grid.next(at, self.grid.bar) - self._span)
+
+    def leave_what_is_over(self, at: float) -> None:
+        """Give no answer to a phrase that has ended by `at` (seconds): its moment is gone."""
+        self._leave(at)
+
+    def yield_now(self, at: float) -> None:
+        """Leave it to the human at `at` (seconds): nothing more is played before the next phrase."""
+        self._spent = self._last_phrase
+        if self.controls.mode == "trade" and self._origin is not None and self.grid is not None:
+            self.begin_trade(self.grid.next(at, self.grid.bar))
+
+    def accepted(self, turn: int, at: float, cue: Cue, answer: Answer, start: float) -> None:
+        """Know, from `at` (seconds) on, that `answer` will be played as `turn`, beginning at `start`."""
+        if not cue.streams:
+            return
+        if not cue.joins:  # it takes the place of what had not begun
+            self._own = [note for note in self._own if note.onset < at]
+        self._stream = _Stream(turn, start + cue.length)
+        self._parts = cue.number
+        self._own += [replace(note, onset=start + note.onset) for note in answer.notes]
+        del self._own[:-_OWN_KEPT]
+        self._changes += 1
+
+    def passed(self, cue: Cue, start: float) -> None:
+        """Know that a part of a stream stays empty."""
+        self._stream = _Stream(self.stream, start + cue.length)
+        self._parts = cue.number
+
+    def began(self, number: int) -> None:
+        """Know that what was written for the phrase `number` has begun to sound."""
+        if self.controls.mode == "answer":
+            self._spent = max(self._spent, number)
+
+    def over(self, turn: int, at: float) -> None:
+        """Know that `turn` has come to an early end at `at` (seconds)."""
+        if self._stream is not None and self._stream.turn == turn:
+            self._stream = None
+            self._spent = max(self._spent, self._last_phrase - 1)
+            kept = [note for note in self._own if note.onset < at]
+            self._changes += kept != self._own
+            self._own = kept
+
+    # ---- what it would play -------------------------------------------------------------------
+
+    def cue(self, now: float) -> Cue | None:
+        """Return what is to be written next, as it looks at `now` (seconds); None if there is nothing."""
+        return None if self.controls.mute else POLICIES[self.controls.mode](self.scene(now))
+
+    def scene(self, now: float) -> Scene:
+        """Return what the modes decide upon, at `now` (seconds)."""
+        if self._stream is not None and now > self._stream.until + _STREAM_OVER_S:
+            self._stream = None
+        grid = self.grid
+        return Scene(
+            now=now,
+            call=self._phrase.call,
+            deadline=self._phrase.deadline,
+            grid=grid,
+            every=1.0 if grid is None or self.controls.start == "beat" else grid.bar,
+            limits=self._manner.limits,
+            spent=self._spent,
+            until=None if self._stream is None else self._stream.until,
+            parts=self._parts,
+            origin=self._origin,
+            span=self._span,
+        )
+
+    @property
+    def stream(self) -> int | None:
+        """The turn that goes on, if there is one."""
+        return None if self._stream is None else self._stream.turn
+
+    def ask(self, cue: Cue) -> Question | None:
+        """Return what an engine is asked for `cue`; None before a phrase."""
+        call = self._phrase.call
+        if call is None:
+            return None
+        heard = self._window.notes(cue.start)
+        if cue.streams:
+            own = [_until(note, cue.start) for note in self._own if note.onset < cue.start]
+            heard = sorted([*heard, *own], key=lambda note: note.onset)[-self.engine.info.window :]
+        return Question(cue, heard, self._brief(call, cue, heard))
+
+    def thinking(self, question: Question) -> Iterator[Answer | None]:
+        """Yield None while the answer is written, then the answer.
+
+        One that has already been written, knowing the same, is given at once.
         """
-        if self.written is not None:
-            yield self.written
+        if self.written(question.cue) is not None:
+            yield self._answer
             return
-        question = self.question()
-        if question is None:
-            return
-        for result in compose(self.engine, *question):
+        for result in compose(self.engine, question.heard, question.brief):
             self._answer = result or self._answer
             yield result
 
-    @property
-    def written(self) -> Answer | None:
-        """The answer to the phrase so far, if it has been written for the window as it is."""
-        return self._answer if self._answer is not None and self.fits(self._answer) else None
+    def written(self, cue: Cue) -> Answer | None:
+        """The answer for `cue`, if it has been written from what is known now."""
+        return self._answer if self._answer is not None and self.fits(self._answer, cue) else None
 
-    def fits(self, answer: Answer) -> bool:
-        """Whether `answer` is one to the phrase so far, thought out from the window as it is."""
-        return self.call is not None and (answer.revision, answer.number) == (self.revision, self.call.number)
-
-    def question(self) -> tuple[list[Note], Brief] | None:
-        """Return what an engine is asked, as `compose` takes it; None before a phrase."""
-        call, deadline = self._phrase.call, self._phrase.deadline
-        if call is None or deadline is None:
-            return None
-        heard = self._window.notes(deadline)
-        return heard, self._brief(call, deadline, heard[-1])
+    def fits(self, answer: Answer, cue: Cue) -> bool:
+        """Whether `answer` is one for `cue`, thought out from what is known now."""
+        return (answer.revision, answer.number) == (self.revision, cue.number)
 
     def take(self, answer: Answer) -> None:
         """Take over an answer that another engine has written to the same question."""
         self._answer = answer
 
-    def answer(self) -> Answer | None:
-        """Return the answer to the phrase so far, written to its end; None before a phrase."""
-        return next((result for result in self.thinking() if result is not None), None)
+    def answer(self, now: float = -inf) -> Answer | None:
+        """Return what is to be played next, written to its end; None if there is nothing."""
+        cue = self.cue(now)
+        question = None if cue is None else self.ask(cue)
+        if question is None:
+            return None
+        return next((result for result in self.thinking(question) if result is not None), None)
 
-    def _brief(self, call: Call, deadline: float, last: Note) -> Brief:
-        manner = self._manner
-        taste = manner.taste.after(max(0.0, deadline - last.onset))
-        return Brief(call, manner.limits.length(call), taste, manner.polyphony, self._seed, self.revision)
+    # ---- in detail ----------------------------------------------------------------------------
+
+    def _leave(self, at: float) -> None:
+        deadline = self._phrase.deadline
+        is_over = deadline is None or deadline <= at
+        self._spent = max(self._spent, self._last_phrase - (not is_over))
+
+    @property
+    def _last_phrase(self) -> int:
+        return 0 if self._phrase.call is None else self._phrase.call.number
+
+    @property
+    def _span(self) -> float:
+        bar = self.controls.beats_per_bar if self.grid is None else self.grid.bar
+        return float(self.controls.trade_bars * bar)
+
+    def _brief(self, call: Call, cue: Cue, heard: list[Note]) -> Brief:
+        controls = self.controls
+        return Brief(
+            call,
+            cue.length,
+            self._taste(max(0.0, cue.start - heard[-1].onset)),
+            controls.polyphony,
+            self._seed,
+            self.revision,
+            number=cue.number,
+            part=cue.number if cue.streams else 0,
+            opens=cue.opens,
+            pulse=self._pulse(cue, heard),
+        )
+
+    def _taste(self, elapsed: float) -> Taste:
+        controls = self.controls
+        lowest, highest = self._register()
+        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed)
+
+    def _register(self) -> tuple[int, int]:
+        """Return the lowest and highest pitch to play; a duet leaves the player's own place to the player."""
+        lowest, highest = self.controls.lowest, self.controls.highest
+        pitches = sorted(note.pitch for note in self._window.notes(inf))
+        if self.controls.mode != "duet" or not pitches:
+            return lowest, highest
+        middle = pitches[len(pitches) // 2]
+        below, above = (lowest, middle - _APART), (middle + _APART, highest)
+        low, high = max(below, above, key=lambda side: side[1] - side[0])
+        return (low, high) if high - low >= _ROOM else (lowest, highest)
+
+    def _pulse(self, cue: Cue, heard: list[Note]) -> Pulse | None:
+        if self.grid is None:
+            return None
+        swing = swing_of([note.onset for note in heard], self.grid)
+        return Pulse(self.grid, self.grid.beat_at(cue.start), self.controls.quantise, swing)
 
     def _hear(self, changes: list[Change]) -> None:
         for change in changes:
             self._window.feed(change)
             self._phrase.feed(change)
+
+
+def _until(note: Note, end: float) -> Note:
+    return replace(note, duration=min(note.duration, end - note.onset))
+
+
+def _is_steady(before: Grid | None, after: Grid | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    bar = after.time_at(after.beat + after.bar)
+    return before.bar == after.bar and all(
+        abs(before.time_at(after.beat_at(at)) - at) < STEADY_S for at in (after.at, bar)
+    )

@@ -60,7 +60,7 @@ class Answered:
 
     def answer(self, question: Question) -> Answer:
         """Return the answer to `question`."""
-        return Answer(question.brief.revision, question.brief.call.number, self.notes)
+        return Answer(question.brief.revision, question.brief.number, self.notes)
 
 
 @dataclass(frozen=True, slots=True)

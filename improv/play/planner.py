@@ -1,12 +1,14 @@
-"""Write an answer: draw notes from the engine, and fit them to the length and loudness of the call."""
+"""Write an answer: draw notes from the engine, and fit them to the beat, and to the length and loudness of the call."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from improv.beat import Grid
 from improv.events import Note
 from improv.listen.phrase import Call
+from improv.play.groove import ending, quantised
 from improv.play.turns import Answer
 from improv.predict.encoding import FloatArray, notes_to_array
 from improv.predict.engine import Engine, Taste
@@ -25,8 +27,22 @@ _TIGHTEST, _LOOSEST = 0.8, 1.2
 
 
 @dataclass(frozen=True, slots=True)
+class Pulse:
+    """The beat that an answer is drawn to: it begins at `start` (beats), its onsets move by `strength` (0-1)."""
+
+    grid: Grid
+    start: float
+    strength: float
+    swing: float
+
+
+@dataclass(frozen=True, slots=True)
 class Brief:
-    """What an answer is asked to be. `length` in seconds; `seed` and `revision` fix its randomness."""
+    """What an answer is asked to be. `length` in seconds; `seed`, `revision` and `part` fix its randomness.
+
+    `number` names the occasion. `opens`: the first note falls on the first moment; otherwise when the model would have
+    it, and a part of a stream may well stay empty.
+    """
 
     call: Call
     length: float
@@ -34,6 +50,10 @@ class Brief:
     polyphony: int
     seed: int
     revision: int
+    number: int = 0
+    part: int = 0
+    opens: bool = True
+    pulse: Pulse | None = None
 
 
 def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer | None]:
@@ -41,7 +61,7 @@ def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer 
 
     Pure: the same arguments give the same answer. `heard` holds at least one note.
     """
-    draws = uniforms(brief.seed, brief.revision, 0, MAX_NOTES)
+    draws = uniforms(brief.seed, brief.revision, brief.part, MAX_NOTES)
     state, guard = engine.prime(notes_to_array(heard)), LoopGuard()
     rows: list[FloatArray] = []
     onset = 0.0
@@ -50,20 +70,50 @@ def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer 
         row = guard.draw(engine, state, draws[len(rows)][None], taste)
         if rows:
             onset += float(row[0, 1])
-        else:
+        elif brief.opens:
             # The first note comes when the turn does, whatever longer rest the model would have liked.
             row[0, 1] = taste.elapsed_s
-        if onset >= brief.length and len(_fitted(rows, brief)) >= MIN_NOTES:
+        else:
+            onset = max(0.0, float(row[0, 1]) - taste.elapsed_s)
+        if onset >= brief.length and _is_enough(rows, brief):
             break
         loud = _velocity(row[0, 3], brief.call, onset / brief.length, float(draws[len(rows)][3]))
         row[0, 3] = loud
         rows.append(row[0])
         state = engine.advance(state, row)
         yield None
-    notes = _fitted(rows, brief)
-    if engine.info.has_velocity:
+    notes = _placed(rows, brief)
+    if notes and engine.info.has_velocity:
         notes = _as_loud(notes, brief.call)
-    yield Answer(brief.revision, brief.call.number, notes)
+    yield Answer(brief.revision, brief.number, notes)
+
+
+def _is_enough(rows: list[FloatArray], brief: Brief) -> bool:
+    if not brief.opens:
+        return True
+    if brief.pulse is not None:
+        return bool(rows)
+    return len(_fitted(rows, brief)) >= MIN_NOTES
+
+
+def _placed(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
+    """Return the notes drawn where they are to sound: to the beat, as a part of a stream, or on a scale of their own."""
+    if brief.pulse is None and brief.opens:
+        return _fitted(rows, brief)
+    if not rows:
+        return ()
+    first = 0.0 if brief.opens else max(0.0, float(rows[0][1]) - brief.taste.elapsed_s)
+    onsets = first + np.cumsum([0.0] + [float(row[1]) for row in rows[1:]])
+    notes = tuple(
+        Note(int(row[0]), int(row[3]), float(onset), max(float(row[2]), MIN_DURATION_S))
+        for row, onset in zip(rows, onsets, strict=True)
+    )
+    if brief.pulse is not None:
+        pulse = brief.pulse
+        notes = quantised(notes, pulse.start, pulse.grid, pulse.strength, pulse.swing)
+        if brief.opens:
+            notes = ending(notes, pulse.start, pulse.grid, brief.length / pulse.grid.period)
+    return _thinned(list(notes), brief.polyphony)
 
 
 def _velocity(drawn: float, call: Call, place: float, draw: float) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from improv.events import Note, NoteOff, NoteOn, encode
 from improv.listen.phrase import Call
 
+_HIGHEST = 127
 # A plan needs this long to reach the ports process and be sorted in.
 LEAD_S = 0.02
 # An answer that would come later than this after its moment is not given: the moment is gone.
@@ -25,7 +26,10 @@ class AnswerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Notes of an answer; onsets in seconds from its first moment. `revision` names the window it answers."""
+    """Notes of an answer; onsets in seconds from its first moment.
+
+    `revision` names what was known when it was written, `number` the occasion for which it was.
+    """
 
     revision: int
     number: int
@@ -37,20 +41,26 @@ class Answer:
         return max((note.onset + note.duration for note in self.notes), default=0.0)
 
 
-def lateness(deadline: float, now: float) -> float | None:
-    """Return by how many seconds an answer due at `deadline` must be moved if it is ready at `now`; None if too late.
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How notes sound in the end: on `channel` (0-15), `transpose` semitones higher, `level` times as loud."""
 
-    A late answer moves as a whole: its notes are never bunched.
-    """
-    shift = max(0.0, now + LEAD_S - deadline)
-    return shift if shift <= STALE_S else None
+    channel: int = 0
+    transpose: int = 0
+    level: float = 1.0
+
+    def note_on(self, note: Note) -> NoteOn:
+        """Return the note-on of `note`; what would leave the keyboard stays on it, an octave off."""
+        pitch = note.pitch + self.transpose
+        pitch += (pitch < 0) * -(pitch // 12) * 12 - (pitch > _HIGHEST) * ((pitch - _HIGHEST + 11) // 12) * 12
+        return NoteOn(pitch, min(max(round(note.velocity * self.level), 1), 127), self.channel)
 
 
-def timed(answer: Answer, start: float, channel: int) -> tuple[tuple[float, bytes], ...]:
-    """Return the answer as (due, MIDI message) from `start` (seconds) on `channel` (0-15), offs before ons."""
+def timed(answer: Answer, start: float, voice: Voice) -> tuple[tuple[float, bytes], ...]:
+    """Return the answer as (due, MIDI message) from `start` (seconds), offs before ons. Nothing at level 0."""
     events = []
-    for note in answer.notes:
-        onset = start + note.onset
-        events.append((onset, 1, encode(NoteOn(note.pitch, note.velocity, channel))))
-        events.append((onset + note.duration, 0, encode(NoteOff(note.pitch, channel))))
+    for note in answer.notes if voice.level > 0 else ():
+        on, onset = voice.note_on(note), start + note.onset
+        events.append((onset, 1, encode(on)))
+        events.append((onset + note.duration, 0, encode(NoteOff(on.pitch, on.channel))))
     return tuple((due, data) for due, _, data in sorted(events))

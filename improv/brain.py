@@ -1,0 +1,422 @@
+"""The brain's mind: hears what the ports process tells, thinks, proposes what is to be played, and keeps the journal.
+
+Everything here runs on the event loop of `daemon`, which wires it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from improv import clock
+from improv.beat import Grid
+from improv.console import Console, keep_traceback
+from improv.events import CLOCK, NoteOff, NoteOn, decode
+from improv.musician import Musician, Question
+from improv.play.modes import Cue, Leaving, lateness
+from improv.play.turns import Answer, timed
+from improv.ports.link import (
+    Accepted,
+    Extend,
+    Extended,
+    Flush,
+    FromPorts,
+    Heard,
+    Listen,
+    Plan,
+    PortState,
+    Refused,
+    Retime,
+    Sent,
+    Silenced,
+    Silencing,
+    ToPorts,
+    Welcome,
+    Yielded,
+)
+from improv.sessions.journal import Journal
+from improv.sessions.records import Acted, Beat, Planned, Released, Steered
+from improv.settings import Controls
+
+# While a key is held the phrase is hardly over: think only once the player rests on it.
+HELD_PATIENCE_S = 0.25
+CLOCKS_A_BEAT = 24
+OURS = "numpy"
+_NOTHING = (-1, -1, None)
+# Turns that were proposed and never played are remembered this long.
+_PROPOSALS_KEPT = 4
+
+
+class Line(Protocol):
+    """The way to the ports process. `last_seq`: the number of the last event that came in by it."""
+
+    last_seq: int
+
+    def send(self, message: ToPorts) -> None:
+        """Send `message` if the line is up. Never raises."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """Something that was proposed: a turn, or more of one."""
+
+    planned: Planned
+    cue: Cue
+    answer: Answer
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A turn that was proposed, and what has become of it."""
+
+    part: _Part
+    notes: int = 0
+    left: int = 0
+    first: float = 0.0
+
+
+class Brain:
+    """Hear, think, propose; keep the journal.
+
+    `ask_other` passes what is asked on to another engine, called `other`, if there is one; what that writes comes in by
+    `take`, if it comes. The answer of our own lies ready whatever becomes of it.
+    """
+
+    def __init__(
+        self,
+        musician: Musician,
+        link: Line,
+        journal: Journal,
+        console: Console,
+        ask_other: Callable[[Question], None] | None = None,
+        other: str = "",
+    ) -> None:
+        self.musician = musician
+        self._ask_other = ask_other
+        self._other = other
+        self._link = link
+        self._journal = journal
+        self._console = console
+        self._basis = 0
+        self._turns: dict[int, _Turn] = {}
+        self._extension: tuple[int, _Part] | None = None  # sent, and not yet taken over
+        self._last_turn = 0
+        self._proposed: tuple[object, ...] = _NOTHING
+        self._backlog = 0
+        self._ticks = 0
+        self._is_restored = False
+        self._thinking: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._sounding: set[bytes] = set()
+        self._is_degraded = False
+        self._taken: Answer | None = None
+        self.silent = asyncio.Event()
+        self.silent.set()
+
+    # ---- what comes in ------------------------------------------------------------------------
+
+    def receive(self, message: FromPorts) -> None:
+        """Take one message of the ports process."""
+        self._record(message)
+        match message:
+            case Heard():
+                self._heard(message)
+            case Yielded(turn, _, at):
+                self.musician.settle(at)
+                self.musician.over(turn, at)
+                if not self._close(turn, at, cut=True):
+                    self._proposed = _NOTHING  # it was dropped before it began: there may still be something to say
+            case Sent():
+                self._sent(message)
+            case Accepted(turn, at):
+                self._accepted(turn, at)
+            case Extended(turn, at):
+                self._extended(turn, at)
+            case Silenced(at, how):
+                self._silenced(at, how)
+            case Refused(turn):
+                self._refused(turn)
+            case PortState():
+                self._console.ports(message)
+            case Welcome(_, seq):
+                self._backlog = seq
+                self._link.send(Listen(*self.musician.hears))
+        self.think_again()
+
+    def restore(self, records: list[Heard | Released | Steered | Beat | Acted], last_turn: int) -> None:
+        """Hear again what was heard before a restart; what has had its answer, or its moment, gets none."""
+        for record in records:
+            match record:
+                case Heard(seq, at, port, data):
+                    self._basis = self._link.last_seq = seq
+                    self._hear(at, port, data)
+                case Released() | Steered() | Beat() | Acted():
+                    relive(self.musician, record)
+        self._last_turn = last_turn
+        self._is_restored = True
+        self.musician.leave_what_is_over(clock.now())
+
+    def ports_lost(self) -> None:
+        """Let go of all held keys: the ports process has gone, and nobody will tell of their release."""
+        at = clock.now()
+        self._relive(Released(at))
+        for turn in self._turns:
+            self.musician.over(turn, at)
+        self._turns.clear()
+        self._extension = None
+        self._sounding.clear()
+        self.silent.set()
+        self._proposed = _NOTHING
+
+    def stop(self) -> None:
+        """Stop thinking and end what sounds."""
+        if self._thinking is not None:
+            self._thinking.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._link.send(Flush())
+
+    # ---- what is asked of it ------------------------------------------------------------------
+
+    def steer(self, controls: Controls) -> None:
+        """Play with other controls from now on."""
+        before = self.musician.controls
+        if controls == before:
+            return
+        leaving = self._relive(Steered.between(clock.now(), before, controls))
+        if controls.mute:
+            self._link.send(Flush(Silencing.YIELD))
+        elif leaving is Leaving.DROP:
+            self._link.send(Flush(Silencing.DROP))
+        self._link.send(Listen(*self.musician.hears))
+        self._proposed = _NOTHING
+        self.think_again()
+
+    def beat(self, grid: Grid | None) -> None:
+        """Hear where the beat is now."""
+        before = self.musician.grid
+        if grid == before:
+            return
+        self._relive(Beat(clock.now(), grid))
+        if before is not None and grid is not None and self._turns:
+            self._link.send(Retime(before, grid))
+        self.think_again()
+
+    def act(self, name: str, beat: float | None = None) -> None:
+        """Do something once: "take_over", "yield_now", or "trade", whose bars begin at `beat`."""
+        self._relive(Acted(clock.now(), name, beat))
+        if name == "yield_now":
+            self._link.send(Flush(Silencing.YIELD))
+        self.think_again()
+
+    # ---- in detail ----------------------------------------------------------------------------
+
+    def _relive(self, record: "Released | Steered | Beat | Acted") -> Leaving | None:
+        self._journal.write(record)
+        return relive(self.musician, record)
+
+    def _record(self, message: FromPorts) -> None:
+        match message:
+            case Welcome():
+                return
+            case Heard(data=data) if data[0] == CLOCK:
+                # One a beat: all of them would be 30 MB an hour.
+                self._ticks += 1
+                if self._ticks % CLOCKS_A_BEAT != 1:
+                    return
+            case Accepted(turn) if turn in self._turns:
+                self._journal.write(self._turns[turn].part.planned)
+            case Extended(turn) if self._extension is not None and self._extension[0] == turn:
+                self._journal.write(self._extension[1].planned)
+        self._journal.write(message)
+
+    def _heard(self, heard: Heard) -> None:
+        self._basis = heard.seq
+        self._hear(heard.at, heard.port, heard.data)
+        if self._is_restored and heard.seq >= self._backlog:
+            self._is_restored = False
+            self.musician.leave_what_is_over(clock.now())
+
+    def _hear(self, at: float, port: str, data: bytes) -> None:
+        event = decode(data)
+        if event is not None:
+            self.musician.feed(at, port, event)
+
+    def _accepted(self, number: int, at: float) -> None:
+        turn = self._turns.get(number)
+        if turn is not None:
+            part = turn.part
+            self.musician.accepted(number, at, part.cue, part.answer, part.planned.start)
+
+    def _extended(self, number: int, at: float) -> None:
+        extension, self._extension = self._extension, None
+        if extension is None or extension[0] != number:
+            return
+        part = extension[1]
+        self.musician.accepted(number, at, part.cue, part.answer, part.planned.start)
+        if number in self._turns:
+            self._turns[number].left += len(part.planned.events)
+
+    def _refused(self, number: int) -> None:
+        if self._extension is not None and self._extension[0] == number:
+            self._extension = None
+            self.musician.over(number, clock.now())
+            self._proposed = _NOTHING
+            return
+        refused = self._turns.pop(number, None)
+        if refused is not None and refused.part.planned.basis != self._basis:
+            self._proposed = _NOTHING
+
+    def _silenced(self, at: float, how: Silencing) -> None:
+        for number in list(self._turns):
+            self.musician.over(number, at)
+            if how is not Silencing.DROP:
+                self._close(number, at, cut=True)
+        self._extension = None
+        if how is Silencing.OUTPUT_LOST:
+            self._sounding.clear()
+            self.silent.set()
+
+    def think_again(self) -> None:
+        """Start on what is to be played next, if that has changed since the last time."""
+        if self._basis < self._backlog or self._extension is not None:
+            return
+        now = clock.now()
+        cue = self.musician.cue(now)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if cue is None:
+            return
+        if cue.ask_at > now:
+            self._alarm = asyncio.get_running_loop().call_later(cue.ask_at - now, self.think_again)
+            return
+        grid = self.musician.grid
+        line = cue.start if grid is None else round(grid.beat_at(cue.start), 2)
+        wanted = (self.musician.revision, cue.number, line)
+        if wanted == self._proposed:
+            return
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._proposed = wanted
+        self._thinking = asyncio.create_task(self._think(cue))
+
+    async def _think(self, cue: Cue) -> None:
+        if self.musician.holding and not cue.streams:
+            await asyncio.sleep(HELD_PATIENCE_S)
+        try:
+            question = self.musician.ask(cue)
+            if question is None:
+                return
+            if self._ask_other is not None and self.musician.written(cue) is None:
+                self._ask_other(question)
+            for result in self.musician.thinking(question):
+                if result is None:
+                    await asyncio.sleep(0)
+                else:
+                    self._propose(result, cue, self._other if result is self._taken else OURS)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever the engine does, the jam goes on
+            if not self._is_degraded:
+                self._is_degraded = True
+                self._console.trouble(
+                    f"degraded: the model has failed, there are no answers; details in {keep_traceback(error)}"
+                )
+
+    def take(self, answer: Answer) -> None:
+        """Let an answer that the other engine has written be played, if it is still asked for, and in time."""
+        now = clock.now()
+        cue = self.musician.cue(now)
+        if cue is None or cue.streams or not self.musician.fits(answer, cue) or not answer.notes:
+            return
+        # A late answer is worse than our own, which lies there already.
+        if self.musician.written(cue) is not None and lateness(cue, self.musician.scene(now)) != 0.0:
+            return
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._taken = answer
+        self.musician.take(answer)
+        self._propose(answer, cue, self._other)
+
+    def _propose(self, answer: Answer, cue: Cue, engine: str) -> None:
+        shift = lateness(cue, self.musician.scene(clock.now()))
+        if shift is None:
+            return
+        start = cue.start + shift
+        if cue.streams and not answer.notes:
+            self.musician.passed(cue, start)
+            asyncio.get_running_loop().call_soon(self.think_again)
+            return
+        events = timed(answer, start, self.musician.voice)
+        joins = self.musician.stream if cue.joins else None
+        turn = self._last_turn + 1 if joins is None else joins
+        grid = self.musician.grid
+        beat = None if grid is None else grid.beat_at(start)
+        planned = Planned(
+            turn, self._basis, start, answer.revision, events, engine, cue.yields, cue, grid, beat, joins is not None
+        )
+        part = _Part(planned, cue, answer)
+        if joins is not None:
+            self._extension = (turn, part)
+            self._link.send(Extend(turn, events))
+            return
+        self._last_turn = turn
+        self._turns[turn] = _Turn(part, left=len(events))
+        for old in [number for number, known in self._turns.items() if not known.notes and number < turn - 4]:
+            del self._turns[old]
+        self._link.send(planned.plan)
+
+    def _sent(self, sent: Sent) -> None:
+        event = decode(sent.data)
+        key = bytes((sent.data[0] & 0x0F, sent.data[1])) if len(sent.data) > 1 else b""
+        if isinstance(event, NoteOn):
+            self._sounding.add(key)
+            self.silent.clear()
+        elif isinstance(event, NoteOff):
+            self._sounding.discard(key)
+            if not self._sounding:
+                self.silent.set()
+        turn = self._turns.get(sent.turn)
+        if turn is None:
+            return
+        turn.left -= 1
+        if isinstance(event, NoteOn):
+            if not turn.notes:
+                self._began(sent.turn, turn, sent.due)
+            turn.notes += 1
+        if turn.left <= 0 and self.musician.stream != sent.turn:
+            self._close(sent.turn, sent.due, cut=False)
+
+    def _began(self, number: int, turn: _Turn, at: float) -> None:
+        turn.first = at
+        self.musician.began(turn.part.cue.number)
+        for earlier in [earlier for earlier in self._turns if earlier < number]:
+            self._close(earlier, at, cut=False)
+        call = self.musician.call
+        if call is not None:
+            self._console.heard(call.notes, call.length)
+
+    def _close(self, number: int, at: float, *, cut: bool) -> bool:
+        """Forget a turn; return whether any of it was heard."""
+        turn = self._turns.pop(number, None)
+        if turn is None or not turn.notes:
+            return False
+        self._console.answered(turn.notes, at - turn.first, cut=cut)
+        return True
+
+
+def relive(musician: Musician, record: Released | Steered | Beat | Acted) -> Leaving | None:
+    """Let something that the journal tells of happen to the musician, now or again."""
+    match record:
+        case Released(at):
+            musician.release_all(at)
+        case Steered(at, changes):
+            return musician.steer(at, record.applied(musician.controls))
+        case Beat(_, grid):
+            musician.beat(grid)
+        case Acted(at, "take_over"):
+            musician.take_over(at)
+        case Acted(at, "yield_now"):
+            musician.yield_now(at)
+        case Acted(_, "trade", float(beat)):
+            musician.begin_trade(beat)
+    return None
