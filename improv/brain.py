@@ -4,16 +4,17 @@ Everything here runs on the event loop of `daemon`, which wires it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from improv import clock
 from improv.beat import Grid
 from improv.console import Console, keep_traceback
-from improv.events import CLOCK, NoteOff, NoteOn, decode
+from improv.events import CLOCK, Note, NoteOff, NoteOn, decode
 from improv.musician import Musician, Question
 from improv.play.modes import Cue, Leaving, lateness
+from improv.play.planner import Brief
 from improv.play.turns import Answer, timed
 from improv.ports.link import (
     Accepted,
@@ -35,6 +36,7 @@ from improv.ports.link import (
     Yielded,
 )
 from improv.sessions.journal import Journal
+from improv.sessions.relive import relive
 from improv.sessions.records import Acted, Beat, Planned, Released, Steered
 from improv.settings import Controls
 
@@ -88,7 +90,7 @@ class Brain:
         link: Line,
         journal: Journal,
         console: Console,
-        ask_other: Callable[[Question], None] | None = None,
+        ask_other: Callable[[Sequence[Note], Brief], None] | None = None,
         other: str = "",
     ) -> None:
         self.musician = musician
@@ -110,6 +112,7 @@ class Brain:
         self._sounding: set[bytes] = set()
         self._is_degraded = False
         self._taken: Answer | None = None
+        self._asked: Question | None = None
         self.silent = asyncio.Event()
         self.silent.set()
 
@@ -305,16 +308,17 @@ class Brain:
         if self.musician.holding and not cue.streams:
             await asyncio.sleep(HELD_PATIENCE_S)
         try:
-            question = self.musician.ask(cue)
+            question = self.musician.ask(cue, self.musician.grid)
             if question is None:
                 return
             if self._ask_other is not None and self.musician.written(cue) is None:
-                self._ask_other(question)
+                self._asked = question
+                self._ask_other(question.heard, question.brief)
             for result in self.musician.thinking(question):
                 if result is None:
                     await asyncio.sleep(0)
                 else:
-                    self._propose(result, cue, self._other if result is self._taken else OURS)
+                    self._propose(cue, self._other if result is self._taken else OURS)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever the engine does, the jam goes on
             if not self._is_degraded:
                 self._is_degraded = True
@@ -326,7 +330,7 @@ class Brain:
         """Let an answer that the other engine has written be played, if it is still asked for, and in time."""
         now = clock.now()
         cue = self.musician.cue(now)
-        if cue is None or cue.streams or not self.musician.fits(answer, cue) or not answer.notes:
+        if cue is None or cue.streams or self._asked is None or not self.musician.fits(answer, cue):
             return
         # A late answer is worse than our own, which lies there already.
         if self.musician.written(cue) is not None and lateness(cue, self.musician.scene(now)) != 0.0:
@@ -334,13 +338,16 @@ class Brain:
         if self._thinking is not None:
             self._thinking.cancel()
         self._taken = answer
-        self.musician.take(answer)
-        self._propose(answer, cue, self._other)
+        self.musician.take(self._asked, answer)
+        self._propose(cue, self._other)
 
-    def _propose(self, answer: Answer, cue: Cue, engine: str) -> None:
+    def _propose(self, cue: Cue, engine: str) -> None:
+        """Send what has been written for `cue`, if it is not too late."""
+        written = self.musician.written(cue)
         shift = lateness(cue, self.musician.scene(clock.now()))
-        if shift is None:
+        if written is None or shift is None:
             return
+        question, answer = written
         start = cue.start + shift
         if cue.streams and not answer.notes:
             self.musician.passed(cue, start)
@@ -350,9 +357,18 @@ class Brain:
         joins = self.musician.stream if cue.joins else None
         turn = self._last_turn + 1 if joins is None else joins
         grid = self.musician.grid
-        beat = None if grid is None else grid.beat_at(start)
         planned = Planned(
-            turn, self._basis, start, answer.revision, events, engine, cue.yields, cue, grid, beat, joins is not None
+            turn,
+            self._basis,
+            start,
+            answer.revision,
+            events,
+            engine,
+            cue.yields,
+            joins is not None,
+            question.cue,
+            question.grid,
+            None if grid is None else grid.beat_at(start),
         )
         part = _Part(planned, cue, answer)
         if joins is not None:
@@ -361,7 +377,7 @@ class Brain:
             return
         self._last_turn = turn
         self._turns[turn] = _Turn(part, left=len(events))
-        for old in [number for number, known in self._turns.items() if not known.notes and number < turn - 4]:
+        for old in [number for number, known in self._turns.items() if not known.notes and number < turn - _PROPOSALS_KEPT]:
             del self._turns[old]
         self._link.send(planned.plan)
 
@@ -403,20 +419,3 @@ class Brain:
         self._console.answered(turn.notes, at - turn.first, cut=cut)
         return True
 
-
-def relive(musician: Musician, record: Released | Steered | Beat | Acted) -> Leaving | None:
-    """Let something that the journal tells of happen to the musician, now or again."""
-    match record:
-        case Released(at):
-            musician.release_all(at)
-        case Steered(at, changes):
-            return musician.steer(at, record.applied(musician.controls))
-        case Beat(_, grid):
-            musician.beat(grid)
-        case Acted(at, "take_over"):
-            musician.take_over(at)
-        case Acted(at, "yield_now"):
-            musician.yield_now(at)
-        case Acted(_, "trade", float(beat)):
-            musician.begin_trade(beat)
-    return None

@@ -28,6 +28,9 @@ _OWN_KEPT = 64
 # A duet keeps this far (semitones) from the middle of what the player plays.
 _APART = 5
 _ROOM = 12
+# … and thins out to half when the player plays more than so many notes a second, over the last few.
+_PACE, _PACE_NOTES = 3.0, 8
+_LEAST_ROOM, _SPARSEST = 0.5, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,13 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an engine is asked, as `compose` takes it: what was heard, and what the answer should be."""
+    """What an engine is asked, as `compose` takes it: what was heard, and what the answer should be.
+
+    `cue` and `grid` are what it was made for: together with the revision they make the same question again.
+    """
 
     cue: Cue
+    grid: Grid | None
     heard: list[Note]
     brief: Brief
 
@@ -95,7 +102,7 @@ class Musician:
         self._tracker = NoteTracker(manner.ghost_velocity, manner.ghost_s)
         self._window = NoteWindow(engine.info.window)
         self._phrase = PhraseListener(manner.silence)
-        self._answer: Answer | None = None
+        self._written: tuple[Question, Answer] | None = None
         self._changes = 0
         self._spent = 0
         self._parts = 0
@@ -259,8 +266,8 @@ class Musician:
         """The turn that goes on, if there is one."""
         return None if self._stream is None else self._stream.turn
 
-    def ask(self, cue: Cue) -> Question | None:
-        """Return what an engine is asked for `cue`; None before a phrase."""
+    def ask(self, cue: Cue, grid: Grid | None) -> Question | None:
+        """Return what an engine is asked for `cue` with the beat in `grid`; None before a phrase."""
         call = self._phrase.call
         if call is None:
             return None
@@ -268,36 +275,38 @@ class Musician:
         if cue.streams:
             own = [_until(note, cue.start) for note in self._own if note.onset < cue.start]
             heard = sorted([*heard, *own], key=lambda note: note.onset)[-self.engine.info.window :]
-        return Question(cue, heard, self._brief(call, cue, heard))
+        return Question(cue, grid, heard, self._brief(call, cue, grid, heard))
 
     def thinking(self, question: Question) -> Iterator[Answer | None]:
         """Yield None while the answer is written, then the answer.
 
         One that has already been written, knowing the same, is given at once.
         """
-        if self.written(question.cue) is not None:
-            yield self._answer
+        written = self.written(question.cue)
+        if written is not None:
+            yield written[1]
             return
         for result in compose(self.engine, question.heard, question.brief):
-            self._answer = result or self._answer
+            if result is not None:
+                self._written = (question, result)
             yield result
 
-    def written(self, cue: Cue) -> Answer | None:
-        """The answer for `cue`, if it has been written from what is known now."""
-        return self._answer if self._answer is not None and self.fits(self._answer, cue) else None
+    def written(self, cue: Cue) -> tuple[Question, Answer] | None:
+        """Return the answer for `cue` and its question, if it has been written from what is known now."""
+        return self._written if self._written is not None and self.fits(self._written[1], cue) else None
 
     def fits(self, answer: Answer, cue: Cue) -> bool:
-        """Whether `answer` is one for `cue`, thought out from what is known now."""
+        """Say whether `answer` is one for `cue`, thought out from what is known now."""
         return (answer.revision, answer.number) == (self.revision, cue.number)
 
-    def take(self, answer: Answer) -> None:
-        """Take over an answer that another engine has written to the same question."""
-        self._answer = answer
+    def take(self, question: Question, answer: Answer) -> None:
+        """Take over an answer that another engine has written."""
+        self._written = (question, answer)
 
     def answer(self, now: float = -inf) -> Answer | None:
-        """Return what is to be played next, written to its end; None if there is nothing."""
+        """Return what is to be played next, as it looks at `now`, written to its end; None if there is nothing."""
         cue = self.cue(now)
-        question = None if cue is None else self.ask(cue)
+        question = None if cue is None else self.ask(cue, self.grid)
         if question is None:
             return None
         return next((result for result in self.thinking(question) if result is not None), None)
@@ -318,7 +327,7 @@ class Musician:
         bar = self.controls.beats_per_bar if self.grid is None else self.grid.bar
         return float(self.controls.trade_bars * bar)
 
-    def _brief(self, call: Call, cue: Cue, heard: list[Note]) -> Brief:
+    def _brief(self, call: Call, cue: Cue, grid: Grid | None, heard: list[Note]) -> Brief:
         controls = self.controls
         return Brief(
             call,
@@ -330,13 +339,13 @@ class Musician:
             number=cue.number,
             part=cue.number if cue.streams else 0,
             opens=cue.opens,
-            pulse=self._pulse(cue, heard),
+            pulse=self._pulse(cue, grid, heard),
         )
 
     def _taste(self, elapsed: float) -> Taste:
         controls = self.controls
         lowest, highest = self._register()
-        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed)
+        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed, density=self._density())
 
     def _register(self) -> tuple[int, int]:
         """Return the lowest and highest pitch to play; a duet leaves the player's own place to the player."""
@@ -349,11 +358,20 @@ class Musician:
         low, high = max(below, above, key=lambda side: side[1] - side[0])
         return (low, high) if high - low >= _ROOM else (lowest, highest)
 
-    def _pulse(self, cue: Cue, heard: list[Note]) -> Pulse | None:
-        if self.grid is None:
+    def _density(self) -> float:
+        """Return the density asked for; a duet leaves room for a player who plays much, and fills in for one who rests."""
+        if self.controls.mode != "duet" or len(self._window) < _PACE_NOTES:
+            return self.controls.density
+        notes = self._window.notes(inf)[-_PACE_NOTES:]
+        pace = (len(notes) - 1) / max(notes[-1].onset - notes[0].onset, 1e-3)
+        room = min(max(_PACE / pace, _LEAST_ROOM), 1.0)
+        return max(self.controls.density * room, _SPARSEST)
+
+    def _pulse(self, cue: Cue, grid: Grid | None, heard: list[Note]) -> Pulse | None:
+        if grid is None:
             return None
-        swing = swing_of([note.onset for note in heard], self.grid)
-        return Pulse(self.grid, self.grid.beat_at(cue.start), self.controls.quantise, swing)
+        swing = swing_of([note.onset for note in heard], grid)
+        return Pulse(grid, grid.beat_at(cue.start), self.controls.quantise, swing)
 
     def _hear(self, changes: list[Change]) -> None:
         for change in changes:
