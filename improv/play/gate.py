@@ -8,13 +8,15 @@ deadline thread of the ports process owns it. Never raises, whatever bytes come 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
+from improv.beat import Grid
 from improv.events import (
     ALL_NOTES_OFF,
     ALL_SOUND_OFF,
     CLOCK,
+    PITCHES,
     RESET_CONTROLLERS,
     ControlChange,
     Event,
@@ -28,14 +30,27 @@ from improv.events import (
     encode,
 )
 from improv.play.schedule import PEDALS, Key, Schedule, Send
-from improv.ports.link import Accepted, Heard, Plan, Refused, Silenced, Silencing, Yielded
+from improv.ports.link import (
+    Accepted,
+    Extend,
+    Extended,
+    Heard,
+    Listening,
+    Plan,
+    Refused,
+    Retimed,
+    Silenced,
+    Silencing,
+    TimedBytes,
+    Yielded,
+)
 
 if TYPE_CHECKING:  # at run time their checked types would cost the ports process 40 ms of imports
     from improv.settings import BargeIn, Ports
 
 BACKLOG = 4096
 
-Action = Send | Heard | Accepted | Refused | Yielded | Silenced
+Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening
 
 _PEDAL_DOWN = 64
 _BANK, _BANK_LOW = 0, 32
@@ -74,6 +89,16 @@ def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
     )
 
 
+@dataclass(slots=True)
+class _Turn:
+    """The plan taken over last, until it is cut. All of it may have been sent: it can still be extended."""
+
+    number: int
+    yields: bool
+    began: bool = False  # whether a note of it has been sent
+    is_dropped: bool = False  # nothing more of it begins
+
+
 class Gate:
     """Between the human and the machine: hears, lets plans sound, and makes them yield.
 
@@ -88,8 +113,8 @@ class Gate:
         self._is_lost = False  # whether there was one, and it has gone
         self._seq = seq
         self._yielded = 0  # the seq that a plan must have heard
-        self._turn: int | None = None
-        self._began = False  # whether a note of `_turn` has been sent
+        self._turn: _Turn | None = None
+        self._lowest, self._highest = 0, PITCHES - 1  # the player's notes that make us yield
         self._floor = -inf  # nothing is handled before what has been
         self._held: dict[str, dict[Key, int]] = {}  # port -> key held -> its seq
         self._pedals: dict[str, dict[Key, None]] = {}
@@ -148,19 +173,55 @@ class Gate:
     def plan(self, now: float, plan: Plan) -> list[Action]:
         """Take over a plan, or refuse it: the player has played on, an earlier one sounds, or the output has gone."""
         now, actions = self._reach(now)
-        sounding = self._turn is not None and self._began and self._schedule.busy(self._turn)
-        if plan.basis < self._yielded or sounding or self._is_lost:
+        turn = self._turn
+        sounding = turn is not None and turn.began and not turn.is_dropped and self._schedule.busy(turn.number)
+        if (plan.yields and plan.basis < self._yielded) or sounding or self._is_lost:
             return [*actions, Refused(plan.turn)]
         self._schedule.drop(now)
         actions += self._pop(now)
-        self._turn, self._began = plan.turn, False
-        self._schedule.add(plan.turn, self._on_our_channel(plan))
-        return [*actions, Accepted(plan.turn, now)]
+        self._turn = _Turn(plan.turn, plan.yields)
+        self._schedule.add(plan.turn, self._on_our_channel(plan.events))
+        # What is due already is judged now, as a replay will: how late it is must not depend on who looks next.
+        return [*actions, Accepted(plan.turn, now), *self._pop(now)]
 
-    def flush(self, now: float) -> list[Action]:
-        """Drop what waits and end our sounding notes at once. The human's thru notes go on."""
+    def extend(self, now: float, more: Extend) -> list[Action]:
+        """Add to the turn under way, or refuse to: that turn is over, or the output has gone."""
         now, actions = self._reach(now)
-        return [*actions, Silenced(now, Silencing.FLUSH), *self._cut(now, 0.0)]
+        if self._turn is None or self._turn.number != more.turn or self._turn.is_dropped:
+            return [*actions, Refused(more.turn)]
+        self._schedule.add(more.turn, self._on_our_channel(more.events))
+        return [*actions, Extended(more.turn, now), *self._pop(now)]
+
+    def flush(self, now: float, how: Silencing = Silencing.FLUSH) -> list[Action]:
+        """Drop what waits; end our sounding notes at once (FLUSH), within the fade (YIELD) or as they would (DROP).
+
+        The human's thru notes go on.
+        """
+        now, actions = self._reach(now)
+        if how not in {Silencing.YIELD, Silencing.DROP}:
+            how = Silencing.FLUSH  # the rest is not for the asking
+        actions.append(Silenced(now, how))
+        if how is not Silencing.DROP:
+            return actions + self._cut(now, self._policy.fade if how is Silencing.YIELD else 0.0)
+        if self._turn is not None:
+            self._turn.is_dropped = True
+        self._schedule.drop(max(now, self._schedule.last_off()))
+        return actions + self._pop(now)
+
+    def retime(self, now: float, before: Grid, after: Grid) -> list[Action]:
+        """Move what waits of the turn under way from one grid to the other. What was cut ends when it would have."""
+        now, actions = self._reach(now)
+        if self._turn is None or not (_is_whole(before) and _is_whole(after)):
+            return actions
+        if not self._schedule.retime(self._turn.number, now, lambda due: after.time_at(before.beat_at(due))):
+            return actions
+        return [*actions, Retimed(now, before, after), *self._pop(now)]
+
+    def listen(self, now: float, lowest: int, highest: int) -> list[Action]:
+        """Yield to the human's notes between these pitches, both included, and to no others."""
+        now, actions = self._reach(now)
+        self._lowest, self._highest = lowest, highest
+        return [*actions, Listening(now, lowest, highest)]
 
     def port_lost(self, at: float, port: str) -> list[Action]:
         """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""
@@ -220,7 +281,8 @@ class Gate:
         for send in sends:
             self._floor = max(self._floor, send.due)
             kind = send.data[0] & 0xF0
-            self._began |= send.turn == self._turn and kind == 0x90
+            if self._turn is not None and send.turn == self._turn.number and kind == 0x90:
+                self._turn.began = True
             self._channels.add(send.data[0] & 0x0F)
             self._echoes[_echo_key(send.data)] = max(send.due, now) + self._policy.echo
         if len(self._echoes) > _ECHOES_KEPT:
@@ -259,7 +321,9 @@ class Gate:
         match event:
             case NoteOn(pitch, velocity, channel):
                 self._held.setdefault(port, {})[channel, pitch] = self._seq
-                if velocity >= self._policy.ghost_velocity:
+                if not self._lowest <= pitch <= self._highest:
+                    pass
+                elif velocity >= self._policy.ghost_velocity:
                     actions += self._yield(at, self._seq)
                 else:
                     self._ghosts.append((at + self._policy.ghost, self._seq, port, (channel, pitch)))
@@ -277,20 +341,23 @@ class Gate:
         return actions
 
     def _yield(self, at: float, seq: int, *, now: bool = False) -> list[Action]:
-        """Give way to human event `seq`, from `at` on."""
+        """Give way to human event `seq`, from `at` on; `now`: at once, whether the turn yields or not."""
         self._yielded = seq
         turn = self._turn
-        if turn is None or not self._schedule.busy(turn):
+        if turn is None or not (turn.yields or now):
             return []
-        return [Yielded(turn, seq, at), *self._cut(at, 0.0 if now else self._policy.fade)]
+        if not self._schedule.busy(turn.number):
+            self._turn = None  # between the notes of a stream: it is not to go on
+            return []
+        return [Yielded(turn.number, seq, at), *self._cut(at, 0.0 if now else self._policy.fade)]
 
     def _cut(self, at: float, fade: float) -> list[Action]:
         self._turn = None
         self._schedule.cut(at, fade)
         return self._pop(at)
 
-    def _on_our_channel(self, plan: Plan) -> Iterable[tuple[float, bytes]]:
-        for due, data in plan.events:
+    def _on_our_channel(self, events: Iterable[TimedBytes]) -> Iterable[TimedBytes]:
+        for due, data in events:
             event = decode(data)
             if event is not None and not isinstance(event, Realtime | SongPosition):
                 plain = encode(event)
@@ -310,3 +377,7 @@ class Gate:
 def _echo_key(data: bytes) -> bytes:
     """Return what an echo is known by: a note's channel, pitch and on or off; all the bytes of the rest."""
     return data[:2] if data[0] & 0xE0 == 0x80 else data
+
+
+def _is_whole(grid: Grid) -> bool:
+    return isfinite(grid.at) and isfinite(grid.beat) and isfinite(grid.period) and grid.period > 0

@@ -5,7 +5,7 @@ Pure: times are arguments, float seconds of the session clock. Used by the ports
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 from operator import itemgetter
@@ -17,6 +17,7 @@ PEDALS = (SUSTAIN, SOSTENUTO, SOFT)
 LEDGER_SIZE = 16 * 128 + 16
 # A note-on this late (seconds) is dropped with its off: after a stall, silence is better than a heap of notes at once.
 TOO_LATE = 0.25
+SHORTEST = 0.02  # no note is made shorter than this (seconds) by a change of tempo
 
 _PEDAL_DOWN = 64
 _PEDAL_CELLS = 16 * 128
@@ -105,6 +106,7 @@ class _Entry(NamedTuple):
 class _Sounding:
     note: int
     turn: int
+    onset: float
 
 
 class Schedule:
@@ -122,7 +124,8 @@ class Schedule:
         """Schedule the channel messages of `turn` (1 or more), as `encode` writes them, each at its due time.
 
         Offs are paired with ons here, in time; a note-on whose off is missing or later than the longest note gets one,
-        a pedal left down is lifted with the last event, and an off that ends nothing is left out.
+        a pedal left down is lifted with the last event, and an off that ends nothing is left out. More of a turn is
+        paired in itself.
         """
         waiting: dict[Key, deque[tuple[int, float]]] = {}
         pedals: dict[Key, int] = {}
@@ -164,7 +167,7 @@ class Schedule:
                 if self._is_owed(entry):
                     del self._sounding[entry.key]
                     ready.append(Send(entry.turn, entry.due, entry.data))
-            elif entry.note != _LIFT or entry.key in self._pedals:
+            elif entry.note != _LIFT or self._pedals.get(entry.key) == entry.turn:
                 self._note_pedal(entry.turn, entry.data)
                 ready.append(Send(entry.turn, entry.due, entry.data))
         return ready
@@ -189,11 +192,15 @@ class Schedule:
         return [Send(0, now, data)]
 
     def drop(self, at: float) -> None:
-        """Forget what has not begun. What sounds keeps its owed off; the turns' pedals come up at `at`."""
+        """Forget what has not begun. What sounds keeps its owed off; the turns' pedals come up at `at`.
+
+        A pedal that is to come up already, after an earlier drop, does so at its own time.
+        """
         self._queue = [entry for entry in self._queue if self._is_owed(entry)]
         heapq.heapify(self._queue)
+        lifted = {(entry.key, entry.turn) for entry in self._queue if entry.note == _LIFT}
         for (channel, pedal), turn in self._pedals.items():
-            if turn:
+            if turn and ((channel, pedal), turn) not in lifted:
                 self._push(at, _CONTROL, turn, encode(ControlChange(pedal, 0, channel)), _LIFT)
 
     def cut(self, at: float, fade: float = 0.0) -> None:
@@ -205,6 +212,40 @@ class Schedule:
         self.drop(end)
         self._queue = [entry._replace(due=min(entry.due, end)) for entry in self._queue]
         heapq.heapify(self._queue)
+
+    def retime(self, turn: int, now: float, move: Callable[[float], float]) -> bool:
+        """Move what waits of `turn` from each due time to `move(due)`, which keeps the order; say whether anything did.
+
+        Nothing is due before `now`. A note-on that would have been, by more than `TOO_LATE`, is dropped with its off.
+        Notes stay between `SHORTEST` and the longest.
+        """
+        if not any(entry.turn == turn for entry in self._queue):
+            return False
+        onsets = {sounding.note: sounding.onset for sounding in self._sounding.values()}
+        moved: list[_Entry] = []
+        for entry in sorted(self._queue):
+            due = entry.due
+            if entry.turn == turn:
+                due = move(entry.due)
+                if entry.rank == _ON:
+                    if due < now - TOO_LATE:
+                        continue
+                    onsets[entry.note] = max(due, now)
+                elif entry.rank == _OFF:
+                    onset = onsets.get(entry.note)
+                    if onset is None:  # its note-on was dropped, or struck again
+                        continue
+                    due = min(max(due, onset + SHORTEST), onset + self._max_note)
+                due = max(due, now)
+            moved.append(entry._replace(due=due, order=len(moved)))
+        self._order = len(moved)
+        heapq.heapify(moved)
+        self._queue = moved
+        return True
+
+    def last_off(self) -> float:
+        """Return when the last of what sounds ends, `-inf` if nothing does."""
+        return max((entry.due for entry in self._queue if entry.rank == _OFF and self._is_owed(entry)), default=-inf)
 
     def release(self, now: float) -> list[Send]:
         """Forget everything and return what ends all that sounds, thru included: offs, then lifts of pedals."""
@@ -237,7 +278,7 @@ class Schedule:
     def _begin(self, note: int, turn: int, due: float, data: bytes) -> list[Send]:
         key = data[0] & 0x0F, data[1]
         before = self._sounding.pop(key, None)
-        self._sounding[key] = _Sounding(note, turn)
+        self._sounding[key] = _Sounding(note, turn, due)
         on = Send(turn, due, data)
         return [on] if before is None else [Send(before.turn, due, encode(NoteOff(key[1], key[0]))), on]
 

@@ -7,6 +7,8 @@ Light on purpose: no numpy, no mido.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from improv.beat import Grid
+
 TimedBytes = tuple[float, bytes]
 
 
@@ -36,17 +38,69 @@ class Plan:
 
     Replaces an earlier plan of which nothing has sounded yet. Refused when the player has played on after `basis`
     (a note that counts, see barge-in), or while an earlier plan is already sounding.
+    One that does not yield (a duet) sounds whatever the player plays, before it and into it.
     Every note-on in `events` has its note-off there. `turn` is 1 or more, and never used twice.
     """
 
     turn: int
     basis: int
     events: tuple[TimedBytes, ...]
+    yields: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Play `events` too, as more of turn `turn`: a stream is planned a part at a time.
+
+    Refused when the turn is not the last that was accepted, or it was cut or dropped, or the player has played into
+    it, even between its notes (if it yields). One whose notes have all ended can be gone on with. Every note-on in
+    `events` has its note-off there.
+    """
+
+    turn: int
+    events: tuple[TimedBytes, ...]
+
+
+class Silencing(StrEnum):
+    """Why we stopped, other than for the player."""
+
+    FLUSH = "flush"
+    PANIC = "panic"
+    OUTPUT_LOST = "output lost"
+    YIELD = "yield"
+    DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Drop pending note-ons and end our sounding notes now."""
+    """Drop what waits. What sounds ends now (FLUSH), as if the player had played (YIELD), or at its own off (DROP).
+
+    What a DROP lets ring still yields to the player, if its turn did; the next plan need not wait for it.
+    """
+
+    how: Silencing = Silencing.FLUSH
+
+
+@dataclass(frozen=True, slots=True)
+class Retime:
+    """The beat has moved: what waits of the turn under way keeps its place in beats, from one grid to the other.
+
+    What had its moment before now is due now, in order; longer ago than a stall may last, it is dropped.
+    """
+
+    before: Grid
+    after: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Let only the player's notes from `lowest` to `highest`, both included, make us yield: the rest are another's.
+
+    They are heard all the same. A new brain, or ports process, begins with all 128.
+    """
+
+    lowest: int
+    highest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +157,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A plan that cannot be played: the player has played on since, an earlier one sounds, or the output is lost."""
+    """A plan, or more of one, that cannot be played.
+
+    The player has played on since, an earlier one sounds, the one to extend is over, or the output is lost.
+    """
 
     turn: int
 
@@ -117,20 +174,41 @@ class Yielded:
     at: float
 
 
-class Silencing(StrEnum):
-    """Why we stopped, other than for the player."""
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """An `Extend` that will be played unless the turn ends before. `at`: as of `Accepted`."""
 
-    FLUSH = "flush"
-    PANIC = "panic"
-    OUTPUT_LOST = "output lost"
+    turn: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """What waited was dropped and what sounded was ended (or is owed, the output being lost) at `at`."""
+    """What waited was dropped at `at`, and what sounded was ended, or will be: see `Flush`.
+
+    The output being lost, it is owed.
+    """
 
     at: float
     how: Silencing
+
+
+@dataclass(frozen=True, slots=True)
+class Retimed:
+    """What waited was moved, at `at`. Nothing waited: nothing is said."""
+
+    at: float
+    before: Grid
+    after: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """From `at` on only notes from `lowest` to `highest` make us yield."""
+
+    at: float
+    lowest: int
+    highest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +222,7 @@ class PortState:
     message: str = ""
 
 
-FromPorts = Welcome | Heard | Sent | Accepted | Refused | Yielded | Silenced | PortState
-ToPorts = Hello | Plan | Flush | Panic | Play
+FromPorts = (
+    Welcome | Heard | Sent | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | PortState
+)
+ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Panic | Play

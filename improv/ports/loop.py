@@ -13,9 +13,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from improv.clock import now as clock
+from improv.events import PITCHES
 from improv.play.gate import Action, Gate
 from improv.play.schedule import Send
-from improv.ports.link import Flush, FromPorts, Hello, Panic, Plan, PortState, Role, Sent, ToPorts, Welcome
+from improv.ports.link import (
+    Extend,
+    Flush,
+    FromPorts,
+    Hello,
+    Listen,
+    Panic,
+    Plan,
+    PortState,
+    Retime,
+    Role,
+    Sent,
+    ToPorts,
+    Welcome,
+)
 from improv.ports.memory import Memory
 from improv.ports.server import Caller
 
@@ -147,6 +162,7 @@ class Loop:
                 old, self._brain = self._brain, None
                 old.close()
                 self._perform(self._gate.flush(clock()))
+            self._perform(self._gate.listen(clock(), 0, PITCHES - 1))  # nobody hears of it: every brain begins so
             for heard in self._gate.since(hello.after_seq):
                 caller.send(heard)
             self._brain = caller
@@ -167,10 +183,23 @@ class Loop:
         """Do what a caller asks. A brain that has been replaced is not listened to."""
         if isinstance(message, Panic):
             self.panic()
-        elif caller is self._brain and isinstance(message, Plan):
-            self._perform(self._gate.plan(clock(), message))
-        elif caller is self._brain and isinstance(message, Flush):
-            self._perform(self._gate.flush(clock()))
+        elif caller is self._brain:
+            self._perform(self._obey_brain(message))
+
+    def _obey_brain(self, message: ToPorts) -> list[Action]:
+        now, gate = clock(), self._gate
+        match message:
+            case Plan():
+                return gate.plan(now, message)
+            case Extend():
+                return gate.extend(now, message)
+            case Flush(how):
+                return gate.flush(now, how)
+            case Retime(before, after):
+                return gate.retime(now, before, after)
+            case Listen(lowest, highest):
+                return gate.listen(now, lowest, highest)
+        return []
 
     def play(self, caller: Caller, at: float, data: bytes) -> None:
         """Hear a player in software."""

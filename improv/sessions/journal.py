@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 import improv
 from improv import clock
 from improv.errors import SessionError
-from improv.ports.link import Accepted, Heard, Plan, Refused
+from improv.ports.link import Accepted, Extend, Heard, Plan, Refused
 from improv.sessions.records import (
+    Added,
     Ended,
     Lost,
     Opening,
@@ -163,7 +164,13 @@ class Journal:
 
     def write_plan(self, plan: Plan, shift: float, answer: "Answer", engine: str) -> None:
         """Write down a plan that was taken over: `answer`, moved by `shift` seconds past the end of the phrase."""
-        self.write(Planned(plan.turn, plan.basis, shift, answer.revision, answer.number, plan.events, engine))
+        self.write(
+            Planned(plan.turn, plan.basis, shift, answer.revision, answer.number, plan.events, engine, plan.yields)
+        )
+
+    def write_more(self, more: Extend) -> None:
+        """Write down more of a turn. Call before its `Extended` is written."""
+        self.write(Added(more.turn, more.events))
 
     def write_released(self, at: float) -> None:
         """Write down that the ports process was lost at `at` (seconds)."""

@@ -9,13 +9,18 @@ from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from improv.beat import Grid
 from improv.errors import SessionError
 from improv.ports.link import (
     Accepted,
+    Extend,
+    Extended,
     Heard,
+    Listening,
     Plan,
     PortState,
     Refused,
+    Retimed,
     Sent,
     Silenced,
     Silencing,
@@ -56,11 +61,25 @@ class Planned:
     call: int
     events: tuple[TimedBytes, ...]
     engine: str = "numpy"
+    yields: bool = True
 
     @property
     def plan(self) -> Plan:
         """The plan as it was sent."""
-        return Plan(self.turn, self.basis, self.events)
+        return Plan(self.turn, self.basis, self.events, self.yields)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """More of a turn, as it was sent. Before the `Extended` that says it was taken over."""
+
+    turn: int
+    events: tuple[TimedBytes, ...]
+
+    @property
+    def more(self) -> Extend:
+        """The message as it was sent."""
+        return Extend(self.turn, self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +115,15 @@ Record = (
     Opening
     | Heard
     | Planned
+    | Added
     | Accepted
+    | Extended
     | Refused
     | Yielded
     | Sent
     | Silenced
+    | Retimed
+    | Listening
     | PortState
     | Released
     | Restarted
@@ -112,11 +135,15 @@ _KINDS: dict[str, type[Record]] = {
     "session": Opening,
     "in": Heard,
     "plan": Planned,
+    "more": Added,
     "accepted": Accepted,
+    "extended": Extended,
     "refused": Refused,
     "yield": Yielded,
     "out": Sent,
     "silenced": Silenced,
+    "retimed": Retimed,
+    "listening": Listening,
     "ports": PortState,
     "released": Released,
     "brain": Restarted,
@@ -159,6 +186,10 @@ def _events(value: list[Any]) -> tuple[TimedBytes, ...]:
     return tuple((float(due), bytes.fromhex(data)) for due, data in value)
 
 
+def _grid(value: dict[str, Any]) -> Grid:
+    return Grid(float(value["at"]), float(value["beat"]), float(value["period"]), int(value["bar"]))
+
+
 def _port(value: list[Any]) -> tuple[str, bool]:
     name, there = value
     return str(name), bool(there)
@@ -186,6 +217,8 @@ _COMPOUND: dict[str, Callable[[Any], object]] = {
     "connected": lambda value: tuple(map(str, value)),
     "settings": _settings,
     "how": Silencing,
+    "before": _grid,
+    "after": _grid,
 }
 
 

@@ -1,5 +1,6 @@
 """Run a session again from its journal: the same musician and the same gate, without a clock, a port or a thread."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,12 +12,25 @@ from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
-from improv.ports.link import Accepted, Heard, Plan, Sent, Silenced, Silencing, TimedBytes, Yielded
+from improv.ports.link import (
+    Accepted,
+    Extend,
+    Extended,
+    Heard,
+    Listening,
+    Plan,
+    Retimed,
+    Sent,
+    Silenced,
+    Silencing,
+    TimedBytes,
+    Yielded,
+)
 from improv.predict import engines
 from improv.predict.engine import Engine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
-from improv.sessions.records import Opening, Planned, Released, Restarted
+from improv.sessions.records import Added, Opening, Planned, Released, Restarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class _Rerun:
         self._plans: dict[int, Plan] = {}
         self._recalled: list[int] = []
         self._elsewhere: list[int] = []
+        self._more: deque[Extend] = deque()  # parts of turns, written down before they were taken over
         self._last = -inf  # when the last message left, as recorded
 
     def run(self) -> Replay:
@@ -98,20 +113,38 @@ class _Rerun:
                 self._last = max(self._last, due)
             case Yielded(_, _, at):
                 self._musician.settle(at)
-            case Accepted(turn, at) if turn in self._plans:
-                return _sends(gate.play_until(at) + gate.plan(at, self._plans[turn]))
-            case Silenced(at, how):
-                silence = {
-                    Silencing.FLUSH: gate.flush,
-                    Silencing.PANIC: gate.panic,
-                    Silencing.OUTPUT_LOST: gate.output_lost,
-                }[how]
-                return _sends(gate.play_until(at) + silence(at))
+            case Added():
+                self._more.append(record.more)
+            case Accepted() | Extended() | Silenced() | Retimed() | Listening():
+                return _sends(gate.play_until(record.at) + self._done_again(record))
             case Released(at):
                 self._musician.release_all(at)
                 return self._give_up()
             case Restarted():
                 return self._give_up()
+        return []
+
+    def _done_again(self, record: Accepted | Extended | Silenced | Retimed | Listening) -> list[Action]:
+        """Do to the gate what was done to it, at the same moment."""
+        gate = self._gate
+        match record:
+            case Accepted(turn, at) if turn in self._plans:
+                return gate.plan(at, self._plans[turn])
+            case Extended(turn, at):
+                more = next((each for each in self._more if each.turn == turn), None)
+                if more is not None:
+                    self._more.remove(more)
+                    return gate.extend(at, more)
+            case Silenced(at, Silencing.PANIC):
+                return gate.panic(at)
+            case Silenced(at, Silencing.OUTPUT_LOST):
+                return gate.output_lost(at)
+            case Silenced(at, how):
+                return gate.flush(at, how)
+            case Retimed(at, before, after):
+                return gate.retime(at, before, after)
+            case Listening(at, lowest, highest):
+                return gate.listen(at, lowest, highest)
         return []
 
     def _give_up(self) -> list[Send]:
@@ -136,7 +169,8 @@ class _Rerun:
             return planned.plan
         answer, deadline = self._musician.answer(), self._musician.deadline
         if answer is not None and deadline is not None:
-            plan = Plan(planned.turn, planned.basis, timed(answer, deadline + planned.shift, self._channel))
+            events = timed(answer, deadline + planned.shift, self._channel)
+            plan = Plan(planned.turn, planned.basis, events, planned.yields)
             if plan == planned.plan:
                 return plan
         self._recalled.append(planned.turn)

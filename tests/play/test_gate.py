@@ -1,12 +1,26 @@
+from functools import partial
 from math import inf
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from improv.beat import Grid
 from improv.events import ControlChange, NoteOff, NoteOn, PitchBend, ProgramChange, Realtime, decode, encode
 from improv.play.gate import BACKLOG, Gate, Policy, policy_of
 from improv.play.schedule import LEDGER_SIZE, Ledger, Send
-from improv.ports.link import Accepted, Heard, Plan, Refused, Silenced, Silencing, Yielded
+from improv.ports.link import (
+    Accepted,
+    Extend,
+    Extended,
+    Heard,
+    Listening,
+    Plan,
+    Refused,
+    Retimed,
+    Silenced,
+    Silencing,
+    Yielded,
+)
 from improv.settings import BargeIn, Ports
 
 
@@ -34,10 +48,13 @@ def told(actions, kind):
     return [action for action in actions if isinstance(action, kind)]
 
 
-def answer(turn=1, basis=0, start=1.0):
+def two_notes(start):
+    return ((start, on(60)), (start + 0.5, off(60)), (start + 0.5, on(64)), (start + 1.0, off(64)))
+
+
+def answer(turn=1, basis=0, start=1.0, *, yields=True):
     """Two notes, one after the other, half a second each."""
-    events = ((start, on(60)), (start + 0.5, off(60)), (start + 0.5, on(64)), (start + 1.0, off(64)))
-    return Plan(turn, basis, events)
+    return Plan(turn, basis, two_notes(start), yields)
 
 
 # ---- what is heard ----------------------------------------------------------------------------------
@@ -147,7 +164,7 @@ def test_a_plan_that_has_not_heard_what_counts_is_refused():
     gate.receive(1.0, "keys", on(72))
     gate.receive(1.1, "keys", off(72))
     assert gate.plan(1.2, answer(basis=0)) == [Refused(1)]
-    assert gate.plan(1.2, answer(turn=2, basis=1)) == [Accepted(2, 1.2)]
+    assert gate.plan(1.2, answer(turn=2, basis=1, start=2.0)) == [Accepted(2, 1.2)]
 
 
 def test_a_flush_ends_our_notes_now_and_keeps_thru():
@@ -254,6 +271,187 @@ def test_all_notes_off_from_the_player_silences_us_at_once():
         assert {data for _, data in sent(actions)} >= {off(41)}
         assert gate.next_due() == inf
         assert gate.port_lost(2.0, "keys") == []
+
+
+def test_a_duet_is_neither_refused_nor_cut_by_a_note():
+    gate = Gate(Policy())
+    gate.receive(0.5, "keys", on(72))
+    assert gate.plan(0.6, answer(basis=0, yields=False)) == [Accepted(1, 0.6)]
+    gate.receive(0.7, "keys", on(73))
+    gate.pop_due(1.0)
+    gate.receive(1.1, "keys", on(74, velocity=3))
+    assert sent(gate.play_until(9.0)) == [(1.5, off(60)), (1.5, on(64)), (2.0, off(64))]
+    assert gate.plan(9.1, answer(turn=2, basis=1)) == [Refused(2)], "what yields must have heard the last note"
+
+
+def test_all_notes_off_cuts_a_duet_too():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer(yields=False))
+    gate.pop_due(1.0)
+    assert gate.receive(1.2, "keys", control(123, 0))[1:] == [Yielded(1, 1, 1.2), Send(1, 1.2, off(60))]
+    assert gate.extend(1.3, Extend(1, two_notes(2.0))) == [Refused(1)]
+
+
+def test_notes_on_the_other_side_of_the_split_are_heard_and_do_not_count():
+    gate = Gate(Policy(thru=True))
+    assert gate.listen(0.1, 60, 127) == [Listening(0.1, 60, 127)]
+    gate.plan(0.2, answer())
+    for at, velocity in ((0.3, 80), (0.5, 3)):
+        actions = gate.receive(at, "keys", on(59, velocity))
+        assert heard(actions) == [on(59, velocity)]
+        assert sent(actions)[-1] == (at, on(59, velocity))
+    assert gate.pop_due(0.9) == []
+    assert gate.plan(0.95, answer(turn=2)) == [Accepted(2, 0.95)]
+    assert heard(gate.port_lost(0.96, "keys")) == [off(59)]
+    assert told(gate.receive(0.97, "keys", on(60)), Yielded) == [Yielded(2, 4, 0.97)]
+
+
+# ---- streams ----------------------------------------------------------------------------------------
+
+
+def test_more_of_a_turn_is_played_before_it_begins_while_it_sounds_and_after_its_last_note():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer())
+    assert gate.extend(0.2, Extend(1, two_notes(2.0))) == [Extended(1, 0.2)]
+    played = gate.play_until(2.2)
+    assert gate.extend(2.3, Extend(1, two_notes(3.0))) == [Extended(1, 2.3)]
+    played += gate.play_until(4.5)
+    assert gate.next_due() == inf
+    assert gate.extend(4.6, Extend(1, two_notes(5.0))) == [Extended(1, 4.6)]
+    played += gate.play_until(9.0)
+    ons = [(send.turn, send.due) for send in played if send.data[0] == 0x90]
+    assert ons == [(1, start + step) for start in (1.0, 2.0, 3.0, 5.0) for step in (0.0, 0.5)]
+
+
+def test_a_note_that_sounds_into_the_next_part_gets_its_off_before_it_is_struck_again():
+    gate = Gate(Policy())
+    gate.plan(0.1, Plan(1, 0, ((1.0, on(60)), (3.0, off(60)))))
+    gate.pop_due(1.0)
+    gate.extend(1.5, Extend(1, ((2.0, on(60, 90)), (2.5, off(60)))))
+    assert sent(gate.pop_due(2.0)) == [(2.0, off(60)), (2.0, on(60, 90))]
+    assert sent(gate.play_until(9.0)) == [(2.5, off(60))]
+
+
+def test_a_turn_that_was_replaced_or_ended_is_not_extended():
+    gate = Gate(Policy())
+    assert gate.extend(0.0, Extend(1, two_notes(1.0))) == [Refused(1)]
+    gate.plan(0.1, answer())
+    gate.plan(0.2, answer(turn=2))
+    assert gate.extend(0.3, Extend(1, two_notes(1.0))) == [Refused(1)]
+    ends = (gate.panic, gate.flush, partial(gate.flush, how=Silencing.DROP), gate.output_lost)
+    for at, end in zip((0.4, 0.5, 0.6, 0.7), ends, strict=True):
+        assert gate.extend(at, Extend(2, two_notes(1.0))) == [Extended(2, at)]
+        end(at)
+        assert gate.extend(at, Extend(2, two_notes(1.0))) == [Refused(2)]
+        gate.output_back(at)
+        gate.plan(at, answer(turn=2))
+
+
+def test_the_player_ends_a_stream_between_its_notes_too():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer())
+    gate.play_until(2.5)
+    assert told(gate.receive(2.6, "keys", on(72)), Yielded) == []
+    assert gate.extend(2.7, Extend(1, two_notes(3.0))) == [Refused(1)]
+
+
+def test_the_player_does_not_end_a_duet_between_its_notes():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer(yields=False))
+    gate.play_until(2.5)
+    gate.receive(2.6, "keys", on(72))
+    assert gate.extend(2.7, Extend(1, two_notes(3.0))) == [Extended(1, 2.7)]
+
+
+# ---- silence, asked for -----------------------------------------------------------------------------
+
+
+def test_told_to_yield_it_ends_as_if_the_player_had_played():
+    gate = Gate(Policy(fade=0.15))
+    gate.plan(0.1, answer(yields=False))
+    gate.pop_due(1.0)
+    assert gate.flush(1.2, Silencing.YIELD) == [Silenced(1.2, Silencing.YIELD)]
+    assert gate.plan(1.25, answer(turn=2, start=3.0)) == [Accepted(2, 1.25)]
+    assert sent(gate.pop_due(2.9)) == [(1.2 + 0.15, off(60))]
+
+
+def test_a_drop_lets_what_sounds_end_by_itself_and_the_next_plan_begin():
+    gate = Gate(Policy())
+    gate.plan(0.1, Plan(1, 0, ((1.0, control(64, 127)), *two_notes(1.0))))
+    gate.pop_due(1.0)
+    assert gate.flush(1.2, Silencing.DROP) == [Silenced(1.2, Silencing.DROP)]
+    assert gate.plan(1.3, answer(turn=2, start=1.4)) == [Accepted(2, 1.3)]
+    assert sent(gate.pop_due(1.4)) == [(1.4, off(60)), (1.4, on(60))]
+    assert sent(gate.play_until(9.0)) == [(1.5, control(64, 0)), (1.9, off(60)), (1.9, on(64)), (2.4, off(64))]
+
+
+def test_what_a_drop_lets_ring_yields_to_the_player():
+    gate = Gate(Policy(fade=0.15))
+    gate.plan(0.1, answer())
+    gate.pop_due(1.0)
+    gate.flush(1.1, Silencing.DROP)
+    assert told(gate.receive(1.2, "keys", on(72)), Yielded) == [Yielded(1, 1, 1.2)]
+    assert sent(gate.play_until(9.0)) == [(1.2 + 0.15, off(60))]
+
+
+def test_only_what_may_be_asked_for_is_told():
+    assert Gate(Policy()).flush(1.0, Silencing.PANIC) == [Silenced(1.0, Silencing.FLUSH)]
+
+
+# ---- another tempo ----------------------------------------------------------------------------------
+
+
+def test_what_waits_keeps_its_beat():
+    slow, fast = Grid(0.0, 0.0, 1.0), Grid(1.25, 1.25, 0.5)
+    gate = Gate(Policy())
+    gate.plan(0.1, answer())
+    gate.pop_due(1.0)
+    assert gate.retime(1.25, slow, fast) == [Retimed(1.25, slow, fast)]
+    assert sent(gate.play_until(9.0)) == [(1.375, off(60)), (1.375, on(64)), (1.625, off(64))]
+
+
+def test_nothing_is_said_of_another_tempo_when_nothing_of_ours_waits():
+    slow, fast = Grid(0.0, 0.0, 1.0), Grid(0.0, 0.0, 0.5)
+    gate = Gate(Policy(thru=True))
+    gate.receive(0.1, "keys", on(60))
+    assert gate.retime(0.2, slow, fast) == []
+    gate.plan(0.3, answer(basis=1))
+    gate.play_until(3.0)
+    assert gate.retime(3.1, slow, fast) == []
+    assert gate.retime(3.1, slow, Grid(0.0, 0.0, 0.0)) == []
+
+
+def test_a_jump_ahead_sends_what_was_just_missed_in_order_and_drops_the_rest():
+    here, there = Grid(0.0, 0.0, 1.0), Grid(0.0, 1.7, 1.0)
+    gate = Gate(Policy())
+    gate.plan(0.1, Plan(1, 0, (*two_notes(1.0), *two_notes(2.0))))
+    # What was due at 1.0 and 1.5 has been missed by 0.8 and 0.3, what is due at 2.0 is due at 0.3 now.
+    assert gate.retime(0.1, here, there)[1:] == []
+    assert [due for due, data in sent(gate.play_until(9.0)) if data[0] == 0x90] == [2.0 - 1.7, 2.5 - 1.7]
+    gate.plan(9.1, answer(turn=2, start=10.0))
+    actions = gate.retime(9.9, here, Grid(0.0, 0.7, 1.0))
+    assert sent(actions) == [(9.9, on(64))], "missed by 0.1 s; the first by 0.6 s"
+    assert sent(gate.play_until(99.0)) == [(10.3, off(64))]
+
+
+def test_notes_stay_as_long_as_they_may_and_can_be():
+    gate = Gate(Policy(max_note=1.0))
+    gate.plan(0.0, answer())
+    gate.retime(0.5, Grid(0.0, 0.5, 1.0), Grid(0.0, 0.5, 4.0))
+    assert [due for due, _ in sent(gate.play_until(99.0))] == [4.0, 5.0, 6.0, 7.0]
+    gate.plan(99.0, answer(turn=2, start=100.0))
+    gate.retime(99.5, Grid(99.5, 0.0, 1.0), Grid(99.5, 0.0, 0.001))
+    offs = [due for due, data in sent(gate.play_until(199.0)) if data[0] == 0x80]
+    assert offs == [99.5 + 0.0005 + 0.02, 99.5 + 0.001 + 0.02]
+
+
+def test_what_was_cut_ends_when_it_would_have():
+    gate = Gate(Policy(fade=0.15))
+    gate.plan(0.1, answer())
+    gate.pop_due(1.0)
+    gate.receive(1.2, "keys", on(72))
+    assert gate.retime(1.2, Grid(0.0, 0.0, 0.5), Grid(0.0, 0.0, 4.0)) == []
+    assert sent(gate.play_until(9.0)) == [(1.2 + 0.15, off(60))]
 
 
 # ---- echo and thru ----------------------------------------------------------------------------------
@@ -364,9 +562,18 @@ PITCHES = st.integers(60, 62)
 NOTES = st.builds(on, PITCHES, st.integers(1, 40)) | st.builds(off, PITCHES)
 PEDALS = st.builds(control, st.sampled_from((64, 66, 1)), st.integers(0, 127))
 PORTS = st.sampled_from(("keys", "page"))
-PLANS = st.tuples(st.just("plan"), st.integers(0, 3), st.lists(st.tuples(GAPS, NOTES | PEDALS), max_size=12))
-PLAYING = PLANS | st.tuples(st.just("receive"), PORTS, NOTES) | st.tuples(st.just("port_lost"), PORTS)
-FAULTS = st.tuples(st.sampled_from(("flush", "panic", "output_lost", "output_back", "successor")))
+PARTS = st.lists(st.tuples(GAPS, NOTES | PEDALS), max_size=12)
+PLANS = st.tuples(st.just("plan"), st.integers(0, 3), PARTS, st.booleans())
+LATE = st.floats(-0.4, 0.4)
+EXTENDS = st.tuples(st.just("extend"), st.integers(0, 1), st.lists(st.tuples(LATE, NOTES | PEDALS), max_size=8))
+PERIODS = st.sampled_from((0.25, 0.5, 0.6))
+RETIMES = st.tuples(st.just("retime"), st.floats(-1, 1), PERIODS, PERIODS)
+SPLITS = st.tuples(st.just("listen"), PITCHES, PITCHES)
+FLUSHES = st.tuples(st.just("flush"), st.sampled_from((Silencing.FLUSH, Silencing.YIELD, Silencing.DROP)))
+LOSSES = st.tuples(st.just("port_lost"), PORTS)
+STEERING = EXTENDS | RETIMES | SPLITS | FLUSHES
+PLAYING = PLANS | STEERING | st.tuples(st.just("receive"), PORTS, NOTES) | LOSSES
+FAULTS = st.tuples(st.sampled_from(("panic", "output_lost", "output_back", "successor")))
 PANICS = st.tuples(st.just("receive"), PORTS, st.just(control(123, 0)) | PEDALS)
 CALM = st.lists(st.tuples(GAPS, PLAYING), max_size=25)
 WILD = st.lists(st.tuples(GAPS, PLAYING | FAULTS | PANICS), max_size=25)
@@ -389,6 +596,7 @@ class Wire:
         self.sent = []
         self.told = []
         self.plans = {}
+        self.more = []
 
     def perform(self, actions):
         for action in actions:
@@ -410,8 +618,17 @@ class Wire:
             if step == "plan":
                 turn = len(self.plans) + 1
                 events = tuple((now + due, data) for due, data in details[1])
-                self.plans[turn] = Plan(turn, gate.seq - details[0], events)
+                self.plans[turn] = Plan(turn, gate.seq - details[0], events, details[2])
                 self.perform(gate.plan(now, self.plans[turn]))
+            elif step == "extend":
+                more = Extend(len(self.plans) - details[0], tuple((now + due, data) for due, data in details[1]))
+                actions = gate.extend(now, more)
+                if told(actions, Extended):
+                    self.more.append(more)
+                self.perform(actions)
+            elif step == "retime":
+                shift, period, after = details
+                self.perform(gate.retime(now, Grid(now, 4.0, period), Grid(now + shift, 4.0, after)))
             elif step == "successor":
                 gate = Gate(policy, seq=gate.seq, owed=self.ledger.owed())
                 self.is_open = True
@@ -436,7 +653,7 @@ def test_whatever_happens_nothing_is_left_sounding(score, policy):
     wire.perform(gate.output_back(now))
     for port in ("keys", "page"):
         wire.perform(gate.port_lost(now, port))
-    wire.perform(gate.pop_due(now + 100))
+    wire.perform(gate.pop_due(now + 1e12))  # many changes of tempo take far
     assert not any(wire.cells)
     assert gate.next_due() == inf
 
@@ -467,14 +684,23 @@ def test_a_replay_of_what_was_heard_and_accepted_sends_the_same(score, policy):
     live, again = Wire(), Wire()
     gate, end = live.drive(Gate(policy), policy, score)
     live.perform(gate.play_until(end + 0.2))
-    gate = Gate(policy)
+    gate, more = Gate(policy), iter(live.more)
     for event in live.told:
-        if isinstance(event, Heard | Accepted):
+        if not isinstance(event, Yielded | Refused):
             again.perform(gate.play_until(event.at))
-        if isinstance(event, Heard):
-            again.perform(gate.receive(event.at, event.port, event.data))
-        elif isinstance(event, Accepted):
-            again.perform(gate.plan(event.at, live.plans[event.turn]))
+        match event:
+            case Heard(_, at, port, data):
+                again.perform(gate.receive(at, port, data))
+            case Accepted(turn, at):
+                again.perform(gate.plan(at, live.plans[turn]))
+            case Extended(_, at):
+                again.perform(gate.extend(at, next(more)))
+            case Silenced(at, how):
+                again.perform(gate.flush(at, how))
+            case Retimed(at, before, after):
+                again.perform(gate.retime(at, before, after))
+            case Listening(at, lowest, highest):
+                again.perform(gate.listen(at, lowest, highest))
     again.perform(gate.play_until(end + 0.2))
     assert again.sent == live.sent
     assert again.told == [event for event in live.told if not isinstance(event, Refused)]

@@ -5,9 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import improv
+from improv.beat import Grid
 from improv.errors import SessionError
-from improv.ports.link import Accepted, Heard, PortState, Refused, Sent, Yielded
+from improv.ports.link import (
+    Accepted,
+    Extended,
+    Heard,
+    Listening,
+    PortState,
+    Refused,
+    Retimed,
+    Sent,
+    Silenced,
+    Silencing,
+    Yielded,
+)
 from improv.sessions.records import (
+    Added,
     Ended,
     Lost,
     Opening,
@@ -31,6 +45,7 @@ settings = st.builds(
     model=st.builds(Model, name=names, seed=st.none() | numbers),
     controls=st.builds(Controls, temperature=times, style=st.none() | names, lowest=st.integers(0, 127)),
 )
+grids = st.builds(Grid, times, times, times, st.integers(1, 16))
 ports = st.tuples(names, st.booleans())
 records = st.one_of(
     st.builds(Opening, names, names, times, numbers, names, names, settings),
@@ -44,7 +59,13 @@ records = st.one_of(
         numbers,
         st.lists(st.tuples(times, messages), max_size=9).map(tuple),
         st.sampled_from(["numpy", "keras"]),
+        st.booleans(),
     ),
+    st.builds(Added, numbers, st.lists(st.tuples(times, messages), max_size=9).map(tuple)),
+    st.builds(Extended, numbers, times),
+    st.builds(Silenced, times, st.sampled_from(Silencing)),
+    st.builds(Retimed, times, grids, grids),
+    st.builds(Listening, times, numbers, numbers),
     st.builds(Accepted, numbers, times),
     st.builds(Refused, numbers),
     st.builds(Yielded, numbers, numbers, times),
@@ -93,6 +114,8 @@ def test_noise_is_a_session_error(noise: bytes):
         '{"type":"in","seq":1,"at":1.0,"port":"p","data":"903c4"}',
         '{"type":"in","seq":1,"at":1.0,"port":"p","data":"903c40","more":1}',
         '{"type":"plan","turn":1,"basis":1,"shift":0.0,"revision":1,"call":1,"events":[[1.0]]}',
+        '{"type":"retimed","at":1.0,"before":{"at":0.0,"beat":0.0,"period":0.5,"bar":4},"after":[0.0,0.0,0.5,4]}',
+        '{"type":"silenced","at":1.0,"how":"loudly"}',
         '{"type":"ports","backend":"jack","inputs":["a"],"output":["b",true],"connected":[],"message":""}',
     ],
 )
@@ -101,9 +124,9 @@ def test_what_is_no_record_is_a_session_error(line: str):
         decode_record(line)
 
 
-def test_a_plan_of_an_earlier_version_was_thought_out_by_numpy():
+def test_a_plan_of_an_earlier_version_was_thought_out_by_numpy_and_yields():
     line = '{"type":"plan","turn":1,"basis":2,"shift":0.0,"revision":3,"call":4,"events":[]}'
-    assert decode_record(line) == Planned(1, 2, 0.0, 3, 4, (), "numpy")
+    assert decode_record(line) == Planned(1, 2, 0.0, 3, 4, (), "numpy", yields=True)
 
 
 def test_settings_of_another_version_are_read_as_far_as_they_are_known():
