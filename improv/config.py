@@ -1,20 +1,21 @@
 """Read `config.yaml`, check it together with the command line's options, and report every problem at once.
 
-The types and bounds are those of `settings.py`. Used by the command line only; yaml is imported nowhere else.
+The types and bounds are those of `settings.py`. yaml is imported nowhere else: the brain loads this module only when
+the file was edited while it plays.
 """
 
-import difflib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import yaml
 
+from improv.control.bindings import RESERVED
+from improv.control.checks import explain, taken, unknown
+from improv.control.table import ORDERED, TYPES, table
 from improv.errors import UsageError
-from improv.settings import Settings
+from improv.settings import Control, Preset, Settings
 
 NAME = "config.yaml"
 
@@ -27,6 +28,10 @@ OPTIONS = {
     "--model": "model.name",
     "--engine": "model.engine",
     "--style": "controls.style",
+    "--mode": "controls.mode",
+    "--key": "controls.key",
+    "--tempo": "controls.tempo",
+    "--bpm": "controls.bpm",
     "--seed": "model.seed",
     "--record": "session.folder",
     "--no-record": "session.record",
@@ -36,12 +41,13 @@ OPTIONS = {
 _ORDERED = (
     ("turns.silence_min_ms", "turns.silence_max_ms"),
     ("turns.min_answer_s", "turns.max_answer_s"),
-    ("controls.lowest", "controls.highest"),
+    *((f"controls.{low}", f"controls.{high}") for low, high in ORDERED),
 )
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECTIONS: dict[str, Any] = {section.name: section.type for section in fields(Settings)}
-_TYPES = {section: {key.name: key.type for key in fields(kind)} for section, kind in _SECTIONS.items()}
+_TYPES = {name: {key.name: key.type for key in fields(kind)} for name, kind in _SECTIONS.items() if name != "presets"}
+_PROGRAM = next(each.type for each in fields(Preset) if each.name == "program")
 
 
 def load(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -122,10 +128,16 @@ class _Document:
             self.problem((section,), _unknown(section, list(_SECTIONS)))
         elif isinstance(node, yaml.MappingNode):
             pairs = self._pairs(loader, node, (section,))
-            self.values[section] = {key: _construct(loader, value) for key, value in pairs}
+            self.values[section] = {key: self._plain(loader, value, (section, key)) for key, value in pairs}
         elif node.tag != "tag:yaml.org,2002:null":  # a heading whose settings are all commented out is fine
-            keys = ", ".join(_TYPES[section])
+            keys = ", ".join(_TYPES.get(section, ("programs (1-128)",)))
             self.problem((section,), f"must have its settings below it, indented: {keys}")
+
+    def _plain(self, loader: yaml.SafeLoader, node: yaml.Node, place: tuple[str, ...]) -> object:
+        """Return what a node holds; in presets and in the MIDI map every entry has its line."""
+        if isinstance(node, yaml.MappingNode) and (place[0] == "presets" or place == ("midi", "map")):
+            return {key: _construct(loader, value) for key, value in self._pairs(loader, node, place)}
+        return _construct(loader, node)
 
     def _pairs(
         self, loader: yaml.SafeLoader, mapping: yaml.MappingNode, parent: tuple[str, ...]
@@ -147,18 +159,71 @@ class _Document:
 
     def settings(self) -> Settings:
         """Return what is right of the values, with the defaults for the rest, which is noted."""
-        sections = {}
+        sections: dict[str, Any] = {}
         for section, values in self.values.items():
+            if section == "presets":
+                sections[section] = self._presets(values)
+                continue
             right: dict[str, object] = {}
             for key, value in values.items():
-                try:
-                    right[key] = _taken(_TYPES[section][key], value)
-                except KeyError:
-                    self.problem((section, key), _unknown(key, list(_TYPES[section])))
-                except ValueError:
-                    self.problem((section, key), _explain(_TYPES[section][key], value))
+                if (section, key) == ("midi", "map"):
+                    right[key] = self._map(value)
+                else:
+                    self._take(right, (section, key), value, _TYPES[section])
             sections[section] = _SECTIONS[section](**right)
         return Settings(**sections)
+
+    def _take(self, right: dict[str, object], place: tuple[str, ...], value: object, types: Mapping[str, Any]) -> None:
+        """Put the value at `place` into `right` if it is of its type, else note what is wrong."""
+        key = place[-1]
+        try:
+            right[key] = taken(types[key], value)
+        except KeyError:
+            self.problem(place, _unknown(key, list(types)))
+        except ValueError:
+            self.problem(place, explain(types[key], value))
+
+    def _presets(self, programs: Mapping[str, object]) -> tuple[Preset, ...]:
+        presets = []
+        for key, value in programs.items():
+            place = ("presets", key)
+            number: dict[str, object] = {}
+            self._take(number, place, int(key) if key.isascii() and key.isdecimal() else key, {key: _PROGRAM})
+            if not isinstance(value, dict):
+                self.problem(place, "must have its controls below it, indented; for example `mode: duet`")
+                continue
+            right: dict[str, Any] = {}
+            for name, each in value.items():
+                self._take(right, (*place, name), each, {"name": str | None, **TYPES})
+            for low, high in ORDERED:
+                if right.get(low, 0) > right.get(high, 127):
+                    text = f"{right[low]:g} is more than {'.'.join(place)}.{high}, which is {right[high]:g}"
+                    self.problem((*place, low), text)
+            title = right.pop("name", None)
+            if number:
+                presets.append(Preset(int(key), title, tuple(right.items())))
+        return tuple(sorted(presets, key=lambda preset: preset.program))
+
+    def _map(self, names: object) -> tuple[tuple[str, int | None], ...]:
+        place = ("midi", "map")
+        if not isinstance(names, dict):
+            if names is not None:
+                self.problem(
+                    place, "must have controls and their CCs below it, indented; for example `temperature: 74`"
+                )
+            return ()
+        right: dict[str, Any] = {}
+        types = dict.fromkeys(table(), Control | None)
+        for name, control in names.items():
+            self._take(right, (*place, name), control, types)
+            if right.get(name) in RESERVED:
+                self.problem((*place, name), f"CC {control} has a meaning of its own in MIDI; take another")
+            elif (
+                right.get(name) is not None
+                and (owner := next(each for each in right if right[each] == control)) != name
+            ):
+                self.problem((*place, name), f"CC {control} is that of {owner} already")
+        return tuple(right.items())
 
     def check_order(self) -> None:
         """Compare the settings that limit each other; wrong types are reported elsewhere."""
@@ -186,53 +251,7 @@ def _line(node: yaml.Node) -> int:
     return node.start_mark.line + 1
 
 
-def _taken(wanted: Any, value: Any) -> object:  # noqa: ANN401 - a type, and whatever a file holds
-    """Return `value` as the type `wanted` has it. Raises ValueError if it does not fit."""
-    origin, args = get_origin(wanted), get_args(wanted)
-    if origin in {Union, UnionType}:
-        return None if value is None else _taken(next(part for part in args if part is not NoneType), value)
-    if origin is Annotated:
-        taken: Any = _taken(args[0], value)
-        if not args[1].low <= taken <= args[1].high:  # so that NaN is refused too
-            raise ValueError
-        return taken
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_taken(args[0], item) for item in value)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if value in args if origin is Literal else type(value) is wanted:
-        return value
-    raise ValueError
-
-
-def _explain(wanted: object, value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=False, default=str)
-    guess = difflib.get_close_matches(str(value).lower(), [str(choice) for choice in _choices(wanted)], 1)
-    return f"{shown} is not {_allowed(wanted)}" + (f"; did you mean {guess[0]}?" if guess else "")
-
-
 def _unknown(key: str, known: list[str]) -> str:
-    if close := difflib.get_close_matches(key.lower(), known, 1):
-        return f"unknown key, did you mean {close[0]}?"
-    homes = [section for section, types in _TYPES.items() if key in types]
-    return f"unknown key, it belongs under {homes[0]}" if homes else f"unknown key, known are {', '.join(known)}"
-
-
-def _choices(wanted: object) -> tuple[object, ...]:
-    if get_origin(wanted) is Literal:
-        return get_args(wanted)
-    return tuple(choice for part in get_args(wanted) for choice in _choices(part))
-
-
-def _allowed(wanted: object) -> str:
-    """Say in words what a setting's type allows."""
-    origin, args = get_origin(wanted), get_args(wanted)
-    if origin in {Union, UnionType}:
-        return ", or ".join("null" if part is NoneType else _allowed(part) for part in args)
-    if origin is Annotated:
-        return f"{_allowed(args[0])} from {args[1].low} to {args[1].high}"
-    if origin is Literal:
-        return "one of " + ", ".join(str(choice) for choice in args)
-    if origin is tuple:
-        return "a list of names"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[wanted]  # type: ignore[index]
+    homes = [section for section, types in _TYPES.items() if key in types and key not in known]
+    text = unknown(key, known)
+    return f"unknown key, it belongs under {homes[0]}" if homes and "did you mean" not in text else text

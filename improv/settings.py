@@ -26,6 +26,7 @@ Share = Annotated[float, Between(0, 1)]
 Backend = Literal["auto", "alsa", "jack", "coremidi", "winmm", "none"]
 Mode = Literal["answer", "duet", "trade", "solo", "listen"]
 Tempo = Literal["auto", "clock", "internal", "playing", "free"]
+PedalUse = Literal["none", "take_over", "hold"]
 # fmt: off
 KeyChoice = Literal[
     "auto", "none",
@@ -122,6 +123,37 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True)
+class Preset:
+    """Some controls, recalled together by a program change (1-128). `values`: pairs of a control's name and value."""
+
+    program: Annotated[int, Between(1, 128)]
+    name: str | None = None
+    values: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Midi:
+    """Which controllers move the controls. `map`: pairs of a control's name and its CC (None: none); else the default.
+
+    `takeover`: whether a knob waits for the present value or jumps. `learned`: the file of bindings that were learned.
+    """
+
+    channel: Channel | None = None
+    takeover: Literal["pickup", "jump"] = "pickup"
+    map: tuple[tuple[str, Control | None], ...] = ()
+    learned: str | None = "midi-map.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pedals:
+    """What the pedals do besides what they do to notes."""
+
+    sustain: PedalUse = "none"
+    sostenuto: PedalUse = "none"
+    soft: PedalUse = "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The journal of a jam."""
 
@@ -138,4 +170,7 @@ class Settings:
     turns: Turns = field(default_factory=Turns)
     model: Model = field(default_factory=Model)
     controls: Controls = field(default_factory=Controls)
+    presets: tuple[Preset, ...] = ()
+    midi: Midi = field(default_factory=Midi)
+    pedals: Pedals = field(default_factory=Pedals)
     session: Session = field(default_factory=Session)

@@ -30,6 +30,7 @@ def test_the_file_that_comes_with_improv_holds_every_setting_at_its_default():
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     defaults = dataclasses.asdict(Settings())
     defaults["ports"]["inputs"] = list(defaults["ports"]["inputs"])
+    defaults["presets"] = defaults["midi"]["map"] = None  # headings, with nothing below them
     assert shipped == defaults
     assert config.load(ROOT / "config.yaml") == Settings()
 

@@ -27,7 +27,7 @@ from improv.ports.link import (
     TimedBytes,
     Yielded,
 )
-from improv.settings import Settings
+from improv.settings import Preset, Settings
 
 VERSION = 1
 
@@ -203,10 +203,21 @@ def _settings(value: dict[str, dict[str, Any]]) -> Settings:
     sections: dict[str, Any] = {}
     for section in fields(Settings):
         default = getattr(Settings(), section.name)
-        written = {name: tuple(v) if isinstance(v, list) else v for name, v in value.get(section.name, {}).items()}
+        if section.name == "presets":
+            sections[section.name] = tuple(_preset(each) for each in value.get(section.name, ()))
+            continue
+        written = {name: _tuples(each) for name, each in value.get(section.name, {}).items()}
         known = {each.name: written[each.name] for each in fields(default) if each.name in written}
         sections[section.name] = replace(default, **known)
     return Settings(**sections)
+
+
+def _preset(value: Any) -> Preset:  # noqa: ANN401 - what JSON can hold
+    return Preset(value["program"], value["name"], _tuples(value["values"]))
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 _COMPOUND: dict[str, Callable[[Any], object]] = {

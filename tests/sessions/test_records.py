@@ -32,7 +32,7 @@ from improv.sessions.records import (
     decode_record,
     encode_record,
 )
-from improv.settings import Controls, Model, Ports, Settings
+from improv.settings import Controls, Midi, Model, Ports, Preset, Settings
 
 times = st.floats(allow_nan=False, allow_infinity=False)
 numbers = st.integers(0, 2**53)
@@ -44,6 +44,15 @@ settings = st.builds(
     ports=st.builds(Ports, inputs=st.lists(names).map(tuple), output=st.none() | names, thru=st.booleans()),
     model=st.builds(Model, name=names, seed=st.none() | numbers),
     controls=st.builds(Controls, temperature=times, style=st.none() | names, lowest=st.integers(0, 127)),
+    presets=st.lists(
+        st.builds(
+            Preset,
+            st.integers(1, 128),
+            st.none() | names,
+            st.lists(st.tuples(names, st.none() | names | times | st.booleans() | st.integers(0, 127))).map(tuple),
+        )
+    ).map(tuple),
+    midi=st.builds(Midi, map=st.lists(st.tuples(names, st.none() | st.integers(0, 119))).map(tuple)),
 )
 grids = st.builds(Grid, times, times, times, st.integers(1, 16))
 ports = st.tuples(names, st.booleans())
