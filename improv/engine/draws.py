@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from improv.engine.backend import Tensor
 from improv.events import PITCHES
+from improv.listen.phrase import CHORD_S
 from improv.predict.bins import EDGES_S, time_bins
 from improv.predict.engine import Taste
 from improv.predict.grid import CELL_S
-from improv.predict.sampling import CHORD_BINS, CHORD_S, DENSER, STEP_LENGTHS
+from improv.predict.sampling import CHORD_BINS, DENSER, STEP_LENGTHS
 from improv.predict.weights import CLASSES
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))

@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 
 from improv.events import PITCHES
+from improv.listen.phrase import CHORD_S
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.recurrence import Cells, in_order
-from improv.predict.sampling import CHORD_S, draw_pitch
+from improv.predict.sampling import draw_pitch
 from improv.predict.weights import Weights
 
 # Shorter is no note: a key takes about this long to go down and up.

@@ -5,6 +5,7 @@ from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 from improv.events import PITCHES
+from improv.listen.phrase import CHORD_S
 from improv.predict.bins import EDGES_S
 from improv.predict.encoding import COLUMNS, FloatArray
 from improv.predict.engine import Taste
@@ -12,8 +13,7 @@ from improv.predict.weights import CLASSES
 
 Probabilities = NDArray[np.float64]
 
-# A step shorter than this lies within a chord, and stays one, however many notes are wanted. The first bins of a step.
-CHORD_S = 0.05
+# Steps that lie within a chord, however many notes are wanted: the first bins.
 CHORD_BINS = int(np.searchsorted(EDGES_S, CHORD_S - 1e-9))
 # What a step's length adds to its log-share when twice as many notes are wanted: so many times its logarithm. Measured:
 # see `denser`.

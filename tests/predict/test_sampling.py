@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from improv.listen.phrase import CHORD_S
 from improv.predict.engine import Taste
 from improv.predict.grid import BOUNDS, CELL_S, TIMES
 from improv.predict.sampling import (
     CHORD_BINS,
-    CHORD_S,
     DENSER,
     draw_index,
     draw_pitch,
