@@ -18,13 +18,11 @@ from improv.play.planner import Brief
 from improv.play.turns import Answer, timed
 from improv.ports.link import (
     Accepted,
-    Extend,
     Extended,
     Flush,
     FromPorts,
     Heard,
     Listen,
-    Plan,
     PortState,
     Refused,
     Retime,
@@ -36,8 +34,8 @@ from improv.ports.link import (
     Yielded,
 )
 from improv.sessions.journal import Journal
-from improv.sessions.relive import relive
 from improv.sessions.records import Acted, Beat, Planned, Released, Steered
+from improv.sessions.relive import relive
 from improv.settings import Controls
 
 # While a key is held the phrase is hardly over: think only once the player rests on it.
@@ -163,8 +161,7 @@ class Brain:
         """Let go of all held keys: the ports process has gone, and nobody will tell of their release."""
         at = clock.now()
         self._relive(Released(at))
-        for turn in self._turns:
-            self.musician.over(turn, at)
+        self.musician.over_all(at)
         self._turns.clear()
         self._extension = None
         self._sounding.clear()
@@ -271,9 +268,9 @@ class Brain:
             self._proposed = _NOTHING
 
     def _silenced(self, at: float, how: Silencing) -> None:
-        for number in list(self._turns):
-            self.musician.over(number, at)
-            if how is not Silencing.DROP:
+        self.musician.over_all(at)
+        if how is not Silencing.DROP:
+            for number in list(self._turns):
                 self._close(number, at, cut=True)
         self._extension = None
         if how is Silencing.OUTPUT_LOST:
@@ -362,6 +359,7 @@ class Brain:
             self._basis,
             start,
             answer.revision,
+            answer.number,
             events,
             engine,
             cue.yields,
@@ -373,13 +371,14 @@ class Brain:
         part = _Part(planned, cue, answer)
         if joins is not None:
             self._extension = (turn, part)
-            self._link.send(Extend(turn, events))
+            self._link.send(planned.message)
             return
         self._last_turn = turn
         self._turns[turn] = _Turn(part, left=len(events))
-        for old in [number for number, known in self._turns.items() if not known.notes and number < turn - _PROPOSALS_KEPT]:
+        unheard = [number for number, known in self._turns.items() if not known.notes]
+        for old in unheard[:-_PROPOSALS_KEPT]:
             del self._turns[old]
-        self._link.send(planned.plan)
+        self._link.send(planned.message)
 
     def _sent(self, sent: Sent) -> None:
         event = decode(sent.data)
@@ -418,4 +417,3 @@ class Brain:
             return False
         self._console.answered(turn.notes, at - turn.first, cut=cut)
         return True
-

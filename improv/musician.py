@@ -9,8 +9,9 @@ from math import inf
 
 from improv.beat import Grid
 from improv.events import ControlChange, Event, Note, NoteOff, NoteOn
+from improv.listen.key import Key, KeyListener, key_bias
 from improv.listen.phrase import Call, PhraseListener, Silence
-from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker, Onset
+from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker
 from improv.listen.window import NoteWindow
 from improv.play.groove import swing_of
 from improv.play.modes import POLICIES, TRANSITIONS, Cue, Leaving, Scene
@@ -102,6 +103,7 @@ class Musician:
         self._tracker = NoteTracker(manner.ghost_velocity, manner.ghost_s)
         self._window = NoteWindow(engine.info.window)
         self._phrase = PhraseListener(manner.silence)
+        self._key = KeyListener()
         self._written: tuple[Question, Answer] | None = None
         self._changes = 0
         self._spent = 0
@@ -126,6 +128,17 @@ class Musician:
     def call(self) -> Call | None:
         """The human's phrase so far."""
         return self._phrase.call
+
+    @property
+    def key(self) -> Key | None:
+        """The key that is played in: what was set, or what is heard; None where there is none."""
+        match self.controls.key:
+            case "none":
+                return None
+            case "auto":
+                return self._key.key
+            case name:
+                return Key.parse(name)
 
     @property
     def holding(self) -> bool:
@@ -230,11 +243,16 @@ class Musician:
     def over(self, turn: int, at: float) -> None:
         """Know that `turn` has come to an early end at `at` (seconds)."""
         if self._stream is not None and self._stream.turn == turn:
+            self.over_all(at)
+
+    def over_all(self, at: float) -> None:
+        """Know that whatever of ours was under way has come to an early end at `at` (seconds)."""
+        if self._stream is not None:
             self._stream = None
             self._spent = max(self._spent, self._last_phrase - 1)
-            kept = [note for note in self._own if note.onset < at]
-            self._changes += kept != self._own
-            self._own = kept
+        kept = [note for note in self._own if note.onset < at]
+        self._changes += kept != self._own
+        self._own = kept
 
     # ---- what it would play -------------------------------------------------------------------
 
@@ -345,7 +363,8 @@ class Musician:
     def _taste(self, elapsed: float) -> Taste:
         controls = self.controls
         lowest, highest = self._register()
-        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed, density=self._density())
+        bias = key_bias(self.key, controls.key_strength, self._key.recent)
+        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed, bias, self._density())
 
     def _register(self) -> tuple[int, int]:
         """Return the lowest and highest pitch to play; a duet leaves the player's own place to the player."""
@@ -359,7 +378,7 @@ class Musician:
         return (low, high) if high - low >= _ROOM else (lowest, highest)
 
     def _density(self) -> float:
-        """Return the density asked for; a duet leaves room for a player who plays much, and fills in for one who rests."""
+        """Return the density asked for; a duet leaves room for a player who plays much."""
         if self.controls.mode != "duet" or len(self._window) < _PACE_NOTES:
             return self.controls.density
         notes = self._window.notes(inf)[-_PACE_NOTES:]
@@ -377,6 +396,7 @@ class Musician:
         for change in changes:
             self._window.feed(change)
             self._phrase.feed(change)
+            self._key.feed(change)
 
 
 def _until(note: Note, end: float) -> Note:

@@ -4,8 +4,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from improv import clock, daemon
+from improv.brain import CLOCKS_A_BEAT, Brain
 from improv.console import Console
-from improv.daemon import CLOCKS_A_BEAT, Brain
 from improv.events import ControlChange, NoteOff, NoteOn, decode, encode
 from improv.listen.phrase import Silence
 from improv.musician import Manner, Musician
@@ -56,8 +56,8 @@ async def brain_with(path=None, engine=None, console=None, ask_other=None):
         link,
         journal,
         console or Console(quiet=True),
-        channel=0,
         ask_other=ask_other,
+        other="keras",
     )
     yield brain, link
     journal.close("end")

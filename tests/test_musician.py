@@ -52,23 +52,25 @@ def test_a_note_more_is_another_answer():
 
 def test_the_answer_of_another_engine_to_the_same_question_takes_the_place_of_our_own():
     player = musician()
-    assert player.question() is None
+    assert player.cue(0.0) is None
     play(player, 60, 64, 67)
+    cue = player.cue(1.0)
+    question = player.ask(cue, None)
     ours = player.answer()
     theirs = replace(ours, notes=ours.notes[:1])
-    assert player.fits(theirs)
-    player.take(theirs)
+    assert player.fits(theirs, cue)
+    player.take(question, theirs)
     assert player.answer() is theirs
     play(player, 71, start=1.0)
-    assert not player.fits(theirs)
-    assert player.written is None
+    assert not player.fits(theirs, cue)
+    assert player.written(cue) is None
     assert player.answer() is not theirs
 
 
 def test_thinking_gives_way_after_every_note():
     player = musician()
     play(player, 60, 62, 64, 65, 67)
-    steps = list(player.thinking())
+    steps = list(player.thinking(player.ask(player.cue(2.0), None)))
     assert steps[:-1] == [None] * (len(steps) - 1)
     assert len(steps) == 1 + len(steps[-1].notes)
 

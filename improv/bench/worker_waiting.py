@@ -61,7 +61,9 @@ async def think(brain: "Musician", over: Callable[[], bool]) -> None:
         pitch = 60 + place * 5 % 12
         brain.feed(at, "bench", NoteOn(pitch, 80))
         brain.feed(at + _KEY_S, "bench", NoteOff(pitch))
-        for _ in brain.thinking():
+        cue = brain.cue(at)
+        question = None if cue is None else brain.ask(cue, None)
+        for _ in brain.thinking(question) if question is not None else ():
             await asyncio.sleep(0)
             if over():
                 return

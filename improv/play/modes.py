@@ -144,7 +144,7 @@ TRANSITIONS: dict[Mode, dict[Mode, Leaving]] = {
 def lateness(cue: Cue, scene: Scene) -> float | None:
     """Return by how many seconds what is ready at `scene.now` must be moved past its start; None if it is too late.
 
-    It moves as a whole, its notes are never bunched: with a beat to the next beat or bar, so that it is late but in time.
+    It moves as a whole, its notes are never bunched: with a beat to the next beat or bar, late but in time.
     """
     late = scene.now + LEAD_S - cue.start
     if late <= 0:

@@ -97,7 +97,7 @@ def _is_enough(rows: list[FloatArray], brief: Brief) -> bool:
 
 
 def _placed(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
-    """Return the notes drawn where they are to sound: to the beat, as a part of a stream, or on a scale of their own."""
+    """Return the notes where they are to sound: to the beat, as a part of a stream, or on a scale of their own."""
     if brief.pulse is None and brief.opens:
         return _fitted(rows, brief)
     if not rows:

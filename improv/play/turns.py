@@ -1,8 +1,9 @@
 """Call and response: how long an answer is, and where it is placed in time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from improv.events import Note, NoteOff, NoteOn, encode
+from improv.events import Note, NoteOff, NoteOn, decode, encode
 from improv.listen.phrase import Call
 
 _HIGHEST = 127
@@ -64,3 +65,17 @@ def timed(answer: Answer, start: float, voice: Voice) -> tuple[tuple[float, byte
         events.append((onset, 1, encode(on)))
         events.append((onset + note.duration, 0, encode(NoteOff(on.pitch, on.channel))))
     return tuple((due, data) for due, _, data in sorted(events))
+
+
+def notes_of(events: Iterable[tuple[float, bytes]], start: float) -> tuple[Note, ...]:
+    """Return the notes in what `timed` made, as they sound: onsets in seconds from `start`."""
+    notes: list[Note] = []
+    sounding: dict[int, tuple[float, int]] = {}
+    for due, data in events:
+        match decode(data):
+            case NoteOn(pitch, velocity):
+                sounding[pitch] = (due, velocity)
+            case NoteOff(pitch) if pitch in sounding:
+                onset, velocity = sounding.pop(pitch)
+                notes.append(Note(pitch, velocity, onset - start, due - onset))
+    return tuple(sorted(notes, key=lambda note: note.onset))

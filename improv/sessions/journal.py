@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, TypeVar
 import improv
 from improv import clock
 from improv.errors import SessionError
-from improv.ports.link import Accepted, Extend, Heard, Plan, Refused
+from improv.ports.link import Accepted, Heard, Refused
 from improv.sessions.records import (
-    Added,
+    Acted,
+    Beat,
     Ended,
     Lost,
     Opening,
-    Planned,
     Record,
     Released,
     Restarted,
+    Steered,
     decode_record,
     encode_record,
 )
 from improv.settings import Settings
 
 if TYPE_CHECKING:  # brings numpy
-    from improv.play.turns import Answer
     from improv.predict.engine import ModelInfo
 
 SYNC_S = 1.0
@@ -44,7 +44,9 @@ _BATCH = 512
 _MOST_A_SECOND = 1000
 
 # How the lines begin that a new brain needs.
-_NEEDED = tuple(b'{"type":"%s"' % kind for kind in (b"in", b"released", b"accepted", b"refused"))
+_NEEDED = tuple(
+    b'{"type":"%s"' % kind for kind in (b"in", b"released", b"steered", b"beat", b"acted", b"accepted", b"refused")
+)
 
 _Kind = TypeVar("_Kind", bound=Record)
 
@@ -162,28 +164,14 @@ class Journal:
         started = datetime.now().astimezone().isoformat(timespec="milliseconds")
         self.write(Opening(improv.__version__, started, clock.now(), seed, model.name, model.hash, settings))
 
-    def write_plan(self, plan: Plan, shift: float, answer: "Answer", engine: str) -> None:
-        """Write down a plan that was taken over: `answer`, moved by `shift` seconds past the end of the phrase."""
-        self.write(
-            Planned(plan.turn, plan.basis, shift, answer.revision, answer.number, plan.events, engine, plan.yields)
-        )
-
-    def write_more(self, more: Extend) -> None:
-        """Write down more of a turn. Call before its `Extended` is written."""
-        self.write(Added(more.turn, more.events))
-
-    def write_released(self, at: float) -> None:
-        """Write down that the ports process was lost at `at` (seconds)."""
-        self.write(Released(at))
-
-    def heard_so_far(self) -> tuple[list[Heard | Released], int]:
-        """Return the human's events in the file, with the losses of all held keys between them, and the last turn.
+    def heard_so_far(self) -> tuple[list[Heard | Released | Steered | Beat | Acted], int]:
+        """Return the human's events in the file, with what else happened to the musician, and the last turn.
 
         It is what a new brain needs; turn 0: none.
 
         Quick: nothing else is decoded. What cannot be read is left out.
         """
-        heard: list[Heard | Released] = []
+        heard: list[Heard | Released | Steered | Beat | Acted] = []
         last_turn = 0
         for line in _lines(self.path):
             if line.startswith(_NEEDED):
@@ -191,7 +179,7 @@ class Journal:
                     record = decode_record(line)
                 except SessionError:
                     continue
-                if isinstance(record, Heard | Released):
+                if isinstance(record, Heard | Released | Steered | Beat | Acted):
                     heard.append(record)
                 elif isinstance(record, Accepted | Refused):
                     last_turn = max(last_turn, record.turn)

@@ -11,6 +11,7 @@ from typing import Any
 
 from improv.beat import Grid
 from improv.errors import SessionError
+from improv.play.modes import Cue
 from improv.ports.link import (
     Accepted,
     Extend,
@@ -27,7 +28,7 @@ from improv.ports.link import (
     TimedBytes,
     Yielded,
 )
-from improv.settings import Preset, Settings
+from improv.settings import Controls, Preset, Settings
 
 VERSION = 1
 
@@ -48,38 +49,68 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan that was taken over. `shift`: seconds by which it was moved past the end of the human's phrase.
+    """A plan that was taken over, or (`joins`) more of one. Before the `Accepted` or `Extended` that says so.
 
-    `revision` is that of the window it was thought out from, `call` the number of the phrase it answers, `engine` who
-    thought.
+    `start`: when it begins (seconds). `number` names the occasion, `engine` says who thought. `revision`, `cue` and
+    `grid` are what it was thought out from. `beat`: the place in beats on which it begins, as known then.
     """
 
     turn: int
     basis: int
-    shift: float
+    start: float
     revision: int
-    call: int
+    number: int
     events: tuple[TimedBytes, ...]
     engine: str = "numpy"
     yields: bool = True
+    joins: bool = False
+    cue: Cue | None = None
+    grid: Grid | None = None
+    beat: float | None = None
 
     @property
-    def plan(self) -> Plan:
-        """The plan as it was sent."""
+    def message(self) -> Plan | Extend:
+        """The message as it was sent."""
+        if self.joins:
+            return Extend(self.turn, self.events)
         return Plan(self.turn, self.basis, self.events, self.yields)
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """More of a turn, as it was sent. Before the `Extended` that says it was taken over."""
+class Steered:
+    """Controls that were changed at `at`: pairs of a control's name and its new value."""
 
-    turn: int
-    events: tuple[TimedBytes, ...]
+    at: float
+    changes: tuple[tuple[str, object], ...]
 
-    @property
-    def more(self) -> Extend:
-        """The message as it was sent."""
-        return Extend(self.turn, self.events)
+    @classmethod
+    def between(cls, at: float, before: Controls, after: Controls) -> "Steered":
+        """Return what makes `after` of `before`."""
+        values = ((each.name, getattr(after, each.name)) for each in fields(Controls))
+        return cls(at, tuple((name, value) for name, value in values if value != getattr(before, name)))
+
+    def applied(self, controls: Controls) -> Controls:
+        """Return `controls` with the changes; a control that this version lacks is left out."""
+        known = {each.name for each in fields(Controls)}
+        changes: dict[str, Any] = {name: value for name, value in self.changes if name in known}
+        return replace(controls, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The beat is in `grid` from `at` on, None: there is none."""
+
+    at: float
+    grid: Grid | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Something was done once, at `at`: see `relive`. `beat`: where, if that matters."""
+
+    at: float
+    action: str
+    beat: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +146,6 @@ Record = (
     Opening
     | Heard
     | Planned
-    | Added
     | Accepted
     | Extended
     | Refused
@@ -125,6 +155,9 @@ Record = (
     | Retimed
     | Listening
     | PortState
+    | Steered
+    | Beat
+    | Acted
     | Released
     | Restarted
     | Lost
@@ -135,7 +168,6 @@ _KINDS: dict[str, type[Record]] = {
     "session": Opening,
     "in": Heard,
     "plan": Planned,
-    "more": Added,
     "accepted": Accepted,
     "extended": Extended,
     "refused": Refused,
@@ -145,6 +177,9 @@ _KINDS: dict[str, type[Record]] = {
     "retimed": Retimed,
     "listening": Listening,
     "ports": PortState,
+    "steered": Steered,
+    "beat": Beat,
+    "acted": Acted,
     "released": Released,
     "brain": Restarted,
     "lost": Lost,
@@ -164,6 +199,8 @@ def decode_record(line: str | bytes) -> Record:
     try:
         values = json.loads(line)
         kind = _KINDS[values.pop("type")]
+        if kind is Planned and "shift" in values:
+            values = _earlier(values)
         for each in fields(kind):
             if each.name in values or each.default is MISSING:  # what is missing besides is of an earlier version
                 values[each.name] = _value(each.name, each.type, values[each.name])
@@ -171,6 +208,12 @@ def decode_record(line: str | bytes) -> Record:
         return build(**values)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise SessionError(f"no record of a journal: {line[:60]!r}") from error
+
+
+def _earlier(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a plan as they are called now: until version 0.3 it was moved past the end of a phrase."""
+    shared = {name: value for name, value in values.items() if name not in {"shift", "call"}}
+    return shared | {"start": values["events"][0][0], "number": values["call"]}
 
 
 def _plain(value: object) -> object:
@@ -184,6 +227,14 @@ def _plain(value: object) -> object:
 
 def _events(value: list[Any]) -> tuple[TimedBytes, ...]:
     return tuple((float(due), bytes.fromhex(data)) for due, data in value)
+
+
+def _cue(value: dict[str, Any] | None) -> Cue | None:
+    return None if value is None else Cue(**{each.name: value[each.name] for each in fields(Cue)})
+
+
+def _some_grid(value: dict[str, Any] | None) -> Grid | None:
+    return None if value is None else _grid(value)
 
 
 def _grid(value: dict[str, Any]) -> Grid:
@@ -230,6 +281,10 @@ _COMPOUND: dict[str, Callable[[Any], object]] = {
     "how": Silencing,
     "before": _grid,
     "after": _grid,
+    "cue": _cue,
+    "grid": _some_grid,
+    "changes": _tuples,
+    "beat": lambda value: None if value is None else float(value),
 }
 
 

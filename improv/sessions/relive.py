@@ -1,4 +1,4 @@
-"""What the journal tells of besides the human's notes, happening to a musician: live, after a restart, and in a replay."""
+"""What happens to a musician besides the human's notes: live, after a restart, and in a replay."""
 
 from improv.musician import Musician
 from improv.play.modes import Leaving
@@ -12,7 +12,7 @@ def relive(musician: Musician, record: Happening) -> Leaving | None:
     match record:
         case Released(at):
             musician.release_all(at)
-        case Steered(at, changes):
+        case Steered(at):
             return musician.steer(at, record.applied(musician.controls))
         case Beat(_, grid):
             musician.beat(grid)

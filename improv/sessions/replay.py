@@ -1,6 +1,5 @@
 """Run a session again from its journal: the same musician and the same gate, without a clock, a port or a thread."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,8 +9,9 @@ from improv.errors import ModelError
 from improv.events import decode
 from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
+from improv.play.planner import compose
 from improv.play.schedule import Send
-from improv.play.turns import timed
+from improv.play.turns import Answer, notes_of, timed
 from improv.ports.link import (
     Accepted,
     Extend,
@@ -30,7 +30,8 @@ from improv.predict import engines
 from improv.predict.engine import Engine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
-from improv.sessions.records import Added, Opening, Planned, Released, Restarted
+from improv.sessions.records import Acted, Beat, Opening, Planned, Released, Restarted, Steered
+from improv.sessions.relive import relive
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +75,26 @@ def engine_of(opening: Opening) -> Engine:
     return engines.engine_of(weights, opening.settings.controls.style)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Something that is played again: its notes, and how the gate is told of them."""
+
+    answer: Answer
+    message: Plan | Extend
+
+
 class _Rerun:
     def __init__(self, session: Session, engine_of: Callable[[Opening], Engine]) -> None:
         opening = session.require_opening()
         settings = opening.settings
         self._session = session
         self._policy = policy_of(settings.ports, settings.barge_in)
-        self._channel = settings.ports.output_channel - 1
         self._musician = Musician(engine_of(opening), Manner.of(settings), opening.seed)
         self._gate = self._new_gate(next((heard.seq for heard in session.of(Heard)), 1) - 1)
-        accepted = {record.turn for record in session.of(Accepted)}
-        self._planned = {record.turn: record for record in session.of(Planned) if record.turn in accepted}
-        self._plans: dict[int, Plan] = {}
+        self._planned = list(enumerate(session.of(Planned)))  # those to come
+        self._parts: dict[int, _Part] = {}
         self._recalled: list[int] = []
         self._elsewhere: list[int] = []
-        self._more: deque[Extend] = deque()  # parts of turns, written down before they were taken over
         self._last = -inf  # when the last message left, as recorded
 
     def run(self) -> Replay:
@@ -111,14 +117,16 @@ class _Rerun:
                 return _sends(gate.play_until(at) + gate.receive(at, port, data))
             case Sent(_, due):
                 self._last = max(self._last, due)
-            case Yielded(_, _, at):
+            case Yielded(turn, _, at):
                 self._musician.settle(at)
-            case Added():
-                self._more.append(record.more)
+                self._musician.over(turn, at)
             case Accepted() | Extended() | Silenced() | Retimed() | Listening():
                 return _sends(gate.play_until(record.at) + self._done_again(record))
+            case Steered() | Beat() | Acted():
+                relive(self._musician, record)
             case Released(at):
-                self._musician.release_all(at)
+                relive(self._musician, record)
+                self._musician.over_all(at)
                 return self._give_up()
             case Restarted():
                 return self._give_up()
@@ -128,24 +136,29 @@ class _Rerun:
         """Do to the gate what was done to it, at the same moment."""
         gate = self._gate
         match record:
-            case Accepted(turn, at) if turn in self._plans:
-                return gate.plan(at, self._plans[turn])
-            case Extended(turn, at):
-                more = next((each for each in self._more if each.turn == turn), None)
-                if more is not None:
-                    self._more.remove(more)
-                    return gate.extend(at, more)
-            case Silenced(at, Silencing.PANIC):
-                return gate.panic(at)
-            case Silenced(at, Silencing.OUTPUT_LOST):
-                return gate.output_lost(at)
+            case Accepted(turn, at) | Extended(turn, at):
+                return self._take_over(turn, at)
             case Silenced(at, how):
-                return gate.flush(at, how)
+                self._musician.over_all(at)
+                if how is Silencing.PANIC:
+                    return gate.panic(at)
+                return gate.output_lost(at) if how is Silencing.OUTPUT_LOST else gate.flush(at, how)
             case Retimed(at, before, after):
                 return gate.retime(at, before, after)
             case Listening(at, lowest, highest):
                 return gate.listen(at, lowest, highest)
         return []
+
+    def _take_over(self, turn: int, at: float) -> list[Action]:
+        place = next((place for place, (_, planned) in enumerate(self._planned) if planned.turn == turn), None)
+        if place is None:
+            return []
+        number, planned = self._planned.pop(place)
+        part = self._parts.pop(number, None) or self._recall(planned)
+        if planned.cue is not None:
+            self._musician.accepted(turn, at, planned.cue, part.answer, planned.start)
+        message = part.message
+        return self._gate.extend(at, message) if isinstance(message, Extend) else self._gate.plan(at, message)
 
     def _give_up(self) -> list[Send]:
         """Let what was under way end where the record ends: who would have told of the rest was dead."""
@@ -157,24 +170,35 @@ class _Rerun:
         return Gate(self._policy, seq=seq)
 
     def _think(self) -> None:
-        """Write the answers to the window as it is now that were played, once each."""
-        for turn, planned in self._planned.items():
-            if turn not in self._plans and planned.revision == self._musician.revision:
-                self._plans[turn] = self._plan(planned)
+        """Write what was played and is thought out from what is known now, once each."""
+        for number, planned in self._planned:
+            if planned.revision > self._musician.revision:
+                break
+            if planned.revision == self._musician.revision and number not in self._parts:
+                self._parts[number] = self._written(planned)
 
-    def _plan(self, planned: Planned) -> Plan:
+    def _written(self, planned: Planned) -> _Part:
+        musician = self._musician
         if planned.engine != "numpy":
             # The same notes, but for the last bits of their times.
             self._elsewhere.append(planned.turn)
-            return planned.plan
-        answer, deadline = self._musician.answer(), self._musician.deadline
-        if answer is not None and deadline is not None:
-            events = timed(answer, deadline + planned.shift, self._channel)
-            plan = Plan(planned.turn, planned.basis, events, planned.yields)
-            if plan == planned.plan:
-                return plan
+            return _recorded(planned)
+        question = None if planned.cue is None else musician.ask(planned.cue, planned.grid)
+        if question is not None:
+            answer = next(each for each in compose(musician.engine, question.heard, question.brief) if each is not None)
+            events = timed(answer, planned.start, musician.voice)
+            if events == planned.events:
+                return _Part(answer, planned.message)
+        return self._recall(planned)
+
+    def _recall(self, planned: Planned) -> _Part:
         self._recalled.append(planned.turn)
-        return planned.plan
+        return _recorded(planned)
+
+
+def _recorded(planned: Planned) -> _Part:
+    """Return what was played, as far as its notes can be told from its messages."""
+    return _Part(Answer(planned.revision, planned.number, notes_of(planned.events, planned.start)), planned.message)
 
 
 def _sends(actions: list[Action]) -> list[Send]:

@@ -14,7 +14,6 @@ from queue import Queue
 import pytest
 
 from improv.errors import SessionError
-from improv.play.turns import Answer
 from improv.ports.link import Accepted, Heard, Plan, Refused, Sent
 from improv.sessions import journal as journal_module
 from improv.sessions.journal import Journal, read, reserve
@@ -76,14 +75,14 @@ def test_a_session_is_read_as_it_was_written(open_journal, path, troubles):
     written = [opening, heard(1), heard(2), Accepted(1, 11.2), Sent(1, 11.5, 11.5001, bytes((0x90, 62, 70)))]
     for record in written[:3]:
         journal.write(record)
-    journal.write_plan(plan, 0.25, Answer(7, 3, ()), "keras")
+    planned = Planned(1, 2, 11.5, 7, 3, plan.events, "keras")
+    journal.write(planned)
     for record in written[3:]:
         journal.write(record)
-    journal.write_released(13.5)
+    journal.write(Released(13.5))
     journal.close("Ctrl-C")
     session = read(path)
-    planned = Planned(1, 2, 0.25, 7, 3, plan.events, "keras")
-    assert planned.plan == plan
+    assert planned.message == plan
     assert session.records[:-1] == (*written[:3], planned, *written[3:], Released(13.5))
     assert isinstance(session.records[-1], Ended)
     assert session.records[-1].reason == "Ctrl-C"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import improv
 from improv.beat import Grid
 from improv.errors import SessionError
+from improv.play.modes import Cue
 from improv.ports.link import (
     Accepted,
     Extended,
@@ -21,7 +22,8 @@ from improv.ports.link import (
     Yielded,
 )
 from improv.sessions.records import (
-    Added,
+    Acted,
+    Beat,
     Ended,
     Lost,
     Opening,
@@ -29,6 +31,7 @@ from improv.sessions.records import (
     Record,
     Released,
     Restarted,
+    Steered,
     decode_record,
     encode_record,
 )
@@ -69,8 +72,14 @@ records = st.one_of(
         st.lists(st.tuples(times, messages), max_size=9).map(tuple),
         st.sampled_from(["numpy", "keras"]),
         st.booleans(),
+        st.booleans(),
+        st.none() | st.builds(Cue, numbers, times, times, times, st.booleans()),
+        st.none() | grids,
+        st.none() | times,
     ),
-    st.builds(Added, numbers, st.lists(st.tuples(times, messages), max_size=9).map(tuple)),
+    st.builds(Steered, times, st.lists(st.tuples(names, st.none() | names | times | st.booleans())).map(tuple)),
+    st.builds(Beat, times, st.none() | grids),
+    st.builds(Acted, times, names, st.none() | times),
     st.builds(Extended, numbers, times),
     st.builds(Silenced, times, st.sampled_from(Silencing)),
     st.builds(Retimed, times, grids, grids),
@@ -134,8 +143,8 @@ def test_what_is_no_record_is_a_session_error(line: str):
 
 
 def test_a_plan_of_an_earlier_version_was_thought_out_by_numpy_and_yields():
-    line = '{"type":"plan","turn":1,"basis":2,"shift":0.0,"revision":3,"call":4,"events":[]}'
-    assert decode_record(line) == Planned(1, 2, 0.0, 3, 4, (), "numpy", yields=True)
+    line = '{"type":"plan","turn":1,"basis":2,"shift":0.0,"revision":3,"call":4,"events":[[5.5,"903c40"]]}'
+    assert decode_record(line) == Planned(1, 2, 5.5, 3, 4, ((5.5, b"\x90\x3c\x40"),), "numpy", yields=True)
 
 
 def test_settings_of_another_version_are_read_as_far_as_they_are_known():

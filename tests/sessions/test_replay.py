@@ -14,12 +14,12 @@ from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
 from improv.play.schedule import Send
 from improv.play.turns import timed
-from improv.ports.link import Accepted, Extend, Heard, Plan, Refused, Sent, Silenced, Silencing, TimedBytes
+from improv.ports.link import Accepted, Extend, Heard, Refused, Sent, Silenced, Silencing, TimedBytes
 from improv.predict.engine import Engine
 from improv.predict.engines import engine_of as engine_in
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session, parse
-from improv.sessions.records import Added, Opening, Planned, Record, encode_record
+from improv.sessions.records import Opening, Planned, Record, encode_record
 from improv.sessions.replay import engine_of, replay
 from improv.settings import Controls, Settings
 from tests.parrot import Parrot
@@ -52,16 +52,20 @@ def jam(
     thought = -1
     for place, (at, data) in enumerate(events):
         keep(gate.play_until(at))
-        keep(gate.receive(at, "in", data))
-        musician.feed(at, "in", decode(data))
+        received = gate.receive(at, "in", data)
+        keep(received)
+        for heard in received:
+            if isinstance(heard, Heard):  # an echo is not
+                musician.feed(heard.at, "in", decode(heard.data))
         until = events[place + 1][0] if place + 1 < len(events) else at + 60.0
         if musician.revision != thought and until - at > THINKING_S and musician.deadline is not None:
             thought, turn = musician.revision, turn + 1
-            answer = musician.answer()
-            plan = Plan(turn, gate.seq, timed(answer, musician.deadline, 0))
-            taken = gate.play_until(at + THINKING_S) + gate.plan(at + THINKING_S, plan)
+            answer, cue = musician.answer(), musician.cue(at)
+            events = timed(answer, cue.start, musician.voice)
+            planned = Planned(turn, gate.seq, cue.start, answer.revision, answer.number, events, cue=cue)
+            taken = gate.play_until(at + THINKING_S) + gate.plan(at + THINKING_S, planned.message)
             if any(isinstance(action, Accepted) for action in taken):
-                records.append(Planned(turn, plan.basis, 0.0, answer.revision, answer.number, plan.events))
+                records.append(planned)
             keep(taken)
     if silence:
         # In the middle of the last answer.
@@ -117,15 +121,15 @@ def stream(seed: int) -> Session:
                 more = Extend(turn, tuple(notes))
                 actions = gate.extend(at, more)
                 if not any(isinstance(action, Refused) for action in actions):
-                    records.append(Added(more.turn, more.events))
+                    records.append(Planned(more.turn, 0, at, 0, 0, more.events, "keras", joins=True))
                     keep(actions)
                 else:
                     turn = 0
             case "extend":
                 turn = 1 + max((record.turn for record in records if isinstance(record, Planned)), default=0)
-                planned = Planned(turn, gate.seq, 0.0, 0, 0, tuple(notes), "keras", dice.random() < 0.5)
+                planned = Planned(turn, gate.seq, at, 0, 0, tuple(notes), "keras", dice.random() < 0.5)
                 records.append(planned)
-                if not keep(gate.plan(at, planned.plan)):
+                if not keep(gate.plan(at, planned.message)):
                     records.remove(planned)
                     turn = 0
             case "retime":
