@@ -69,7 +69,7 @@ def reread(
 ) -> Edit:
     """Read an edited file; `before` are the settings it held until then. Options of the command line stay on top.
 
-    `styles` are those of the model that plays. Reads a file and may import yaml (some 20 ms): for a thread of its own.
+    `styles` are those of the model that plays. Reads a file, and imports yaml the first time: for a thread of its own.
     Never raises.
     """
     from improv.config import check

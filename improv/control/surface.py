@@ -143,11 +143,6 @@ class Surface:
         self._presses.clear()
         self._learning = None if name is None else (entry(name).name, at)
 
-    def forget(self) -> None:
-        """Forget all that was learned: the configuration's bindings hold again."""
-        self._learned = {}
-        self._bind()
-
     def is_control(self, event: Event) -> bool:
         """Whether this event steers, and is no music. Ask after it was fed. A pedal that holds the turn is both."""
         match event:

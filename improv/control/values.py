@@ -26,10 +26,11 @@ def judged(name: str, value: object, styles: tuple[str, ...] | None = None) -> A
     if entry(name).kind == "action":
         raise UsageError(f"{name} is done, not set: it takes no value")
     wanted = TYPES[name]
+    given = meant(wanted, value) if isinstance(value, str) else value
     try:
-        right = taken(wanted, meant(wanted, value) if isinstance(value, str) else value)
+        right = taken(wanted, given)
     except ValueError:
-        raise UsageError(f"controls.{name}: {explain(wanted, value)}") from None
+        raise UsageError(f"controls.{name}: {explain(wanted, given)}") from None
     if name == "style" and styles is not None and right not in (None, *styles):
         raise UsageError(f"controls.style: {_no_style(str(right), styles)}")
     return right
