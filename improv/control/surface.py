@@ -230,10 +230,7 @@ class Surface:
         if row.kind == "action":
             return self._press(knob, row, position, repeated=position == before)
         present: Value = getattr(controls, row.name)
-        if row.kind == "switch":
-            taken = self._flip(knob, position)
-        else:
-            taken = self._jumps or self._turn(knob, row, position, present)
+        taken = self._flip(knob, position) if row.kind == "switch" else self._turn(knob, row, position, present)
         if not taken:
             return None
         value = within(controls, row.name, row.from_cc(position))
@@ -258,6 +255,9 @@ class Surface:
 
     def _turn(self, knob: _Knob, row: Entry, position: int, present: Value) -> bool:
         """Whether a knob at `position` takes effect: it holds the present value, comes near it, or passes it."""
+        if self._jumps:
+            knob.anchor, knob.direction = position, 0
+            return True
         anchor, holds = knob.anchor, knob.holds == (present,)
         step = 0 if anchor is None else position - anchor
         goes_on = holds and step * knob.direction > 0

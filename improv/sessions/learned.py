@@ -36,7 +36,8 @@ def write_learned(path: Path, bindings: Bindings) -> None:
         try:
             read_learned(path)
         except ImprovError:
-            path.replace(path.with_name(f"{path.name}.damaged"))
+            if path.is_file():
+                path.replace(path.with_name(f"{path.name}.damaged"))
         draft.write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
         draft.replace(path)
     except OSError as error:

@@ -61,6 +61,9 @@ def test_a_damaged_file_is_named_and_never_lost(tmp_path, text):
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ImprovError, match="cannot be written: No such file or directory"):
         write_learned(tmp_path / "none" / "map.json", {})
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
     with pytest.raises(ImprovError, match="cannot be read: Is a directory"):
         read_learned(tmp_path / "folder")
+    with pytest.raises(ImprovError, match="cannot be written: "):
+        write_learned(tmp_path / "folder", {})
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
