@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from improv.control.checks import explain, meant, taken, unknown
+from improv.control.checks import explain, meant, quoted, taken, unknown
 from improv.control.table import ACTIONS, ORDERED, TYPES, Entry, table
 from improv.errors import UsageError
 from improv.settings import Controls, Preset
@@ -14,7 +14,7 @@ def entry(name: str, styles: tuple[str, ...] = ()) -> Entry:
     """Return the row of a control or action. Raises UsageError if there is none of that name."""
     rows = table(styles)
     if name not in rows:
-        raise UsageError(f"{name}: {unknown(name, list(rows), 'control')}")
+        raise UsageError(f"{name if name.isprintable() else quoted(name)}: {unknown(name, list(rows), 'control')}")
     return rows[name]
 
 
@@ -87,5 +87,5 @@ def wish(name: str, value: object = None, styles: tuple[str, ...] | None = None)
 
 def _no_style(style: str, styles: tuple[str, ...]) -> str:
     if not styles:
-        return f'"{style}": the model has no styles to choose from'
-    return f'"{style}" is not one of {", ".join(styles)}, or null'
+        return f"{quoted(style)}: the model has no styles to choose from"
+    return f"{quoted(style)} is not one of {', '.join(styles)}, or null"
