@@ -42,6 +42,10 @@ Backend = Annotated[
 Model = Annotated[str | None, typer.Option(metavar="NAME-or-FILE", help="The network that answers.")]
 Engine = Annotated[str | None, typer.Option(metavar="ENGINE", help="auto, numpy, keras (TensorFlow) or gpu.")]
 Style = Annotated[str | None, typer.Option(metavar="NAME", help="Play in this style, one of the model's.")]
+Mode = Annotated[str | None, typer.Option(metavar="MODE", help="answer, duet, trade, solo or listen.")]
+Key = Annotated[str | None, typer.Option(metavar="KEY", help='The key, such as "A minor"; auto or none.')]
+Tempo = Annotated[str | None, typer.Option(metavar="SOURCE", help="The beat: auto, clock, internal, playing or free.")]
+Bpm = Annotated[float | None, typer.Option(metavar="N", help="Beats a minute, with --tempo internal.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="The same seed and playing give the same answers.")]
 Record = Annotated[str | None, typer.Option(metavar="DIR", help="Keep the session's journal here.")]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Keep no journal.")]
@@ -66,6 +70,10 @@ def jam(
     model: Model = None,
     engine: Engine = None,
     style: Style = None,
+    mode: Mode = None,
+    key: Key = None,
+    tempo: Tempo = None,
+    bpm: Bpm = None,
     seed: Seed = None,
     record: Record = None,
     no_record: NoRecord = False,
@@ -80,6 +88,10 @@ def jam(
         "--model": model,
         "--engine": engine,
         "--style": style,
+        "--mode": mode,
+        "--key": key,
+        "--tempo": tempo,
+        "--bpm": bpm,
         "--seed": seed,
         "--record": record,
         "--no-record": False if no_record else record and True,
@@ -191,12 +203,15 @@ def _fresh(folder: Path, *names: str) -> Path:
 
 def _settings(config_file: Path | None, overrides: dict[str, object]) -> Settings:
     """Return the settings of a jam. Refuses before a port opens a model, a style or an engine that cannot be had."""
+    from improv.control.values import applied
     from improv.engine import device
     from improv.predict.weights import check_style, find, inspect
 
     settings = config.load(config_file, _given(overrides))
     device.check(settings.model.engine)
-    check_style(settings.model.name, inspect(find(settings.model.name)), settings.controls.style)
+    card = inspect(find(settings.model.name))
+    for controls in (settings.controls, *(applied(settings.controls, each.values) for each in settings.presets)):
+        check_style(settings.model.name, card, controls.style)
     return settings
 
 
@@ -247,6 +262,23 @@ def _lock_key(settings: Settings) -> str | None:
         return None
     server = os.environ.get("JACK_DEFAULT_SERVER", "") if system == "jack" else ""
     return "-".join(filter(None, (settings.ports.name, system, server)))
+
+
+@app.command()
+def controls(config_file: ConfigFile = None) -> None:
+    """List what can be changed while playing: its controller, its name, its values."""
+    from improv.control.bindings import configured, together
+    from improv.control.page import values
+    from improv.control.table import table
+    from improv.sessions.learned import read_learned
+
+    midi = config.load(config_file).midi
+    learned = read_learned(Path(midi.learned).expanduser()) if midi.learned else {}
+    bindings = together(configured(midi), learned)
+    for row in table().values():
+        bound = bindings.get(row.name)
+        channel = f" ch {bound.channel + 1}" if bound and bound.channel is not None else ""
+        print(f"{f'CC {bound.control}{channel}' if bound else '-':<12}{row.name:<15}{values(row):<38}{row.help}")
 
 
 @app.command()

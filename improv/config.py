@@ -4,6 +4,7 @@ The types and bounds are those of `settings.py`. yaml is imported nowhere else: 
 the file was edited while it plays.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -47,6 +48,7 @@ _ORDERED = (
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECTIONS: dict[str, Any] = {section.name: section.type for section in fields(Settings)}
 _TYPES = {name: {key.name: key.type for key in fields(kind)} for name, kind in _SECTIONS.items() if name != "presets"}
+_NUMBER = re.compile("0|[1-9][0-9]{0,5}")
 _PROGRAM = next(each.type for each in fields(Preset) if each.name == "program")
 
 
@@ -188,7 +190,7 @@ class _Document:
         for key, value in programs.items():
             place = ("presets", key)
             number: dict[str, object] = {}
-            self._take(number, place, int(key) if key.isascii() and key.isdecimal() else key, {key: _PROGRAM})
+            self._take(number, place, int(key) if _NUMBER.fullmatch(key) else key, {key: _PROGRAM})
             if not isinstance(value, dict):
                 self.problem(place, "must have its controls below it, indented; for example `mode: duet`")
                 continue

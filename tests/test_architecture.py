@@ -25,6 +25,7 @@ def test_the_supervisor_is_standard_library_alone():
     [
         ("improv.ports.__main__", {"numpy", "mido", "yaml", "typer", "asyncio", "tensorflow"}),
         ("improv.daemon", {"tensorflow", "keras", "typer", "yaml", "matplotlib", "pretty_midi", "symusic"}),
+        ("improv.edits", {"yaml", "numpy", "mido", "typer", "asyncio"}),
         ("improv.generate", {"tensorflow", "keras", "matplotlib", "pretty_midi", "symusic"}),
         ("improv.plot", {"tensorflow", "keras", "matplotlib", "pretty_midi", "symusic"}),
         ("improv.train.tutorial", {"tensorflow", "keras", "matplotlib", "symusic"}),

@@ -63,6 +63,39 @@ def test_bad_configuration_is_told_whole_before_anything_starts(improv, tmp_path
     ]
 
 
+def test_options_set_controls_and_are_checked_like_the_file(improv):
+    done = improv("jam", "--mode", "duett", "--key", "A minor", "--tempo", "internal", "--bpm", "9")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "--bpm: 9.0 is not a number from 20 to 300",
+        '--mode: "duett" is not one of answer, duet, trade, solo, listen; did you mean duet?',
+    ]
+
+
+def test_a_style_of_a_preset_that_the_model_has_not_is_refused(improv, tmp_path):
+    (tmp_path / "config.yaml").write_text("presets:\n  1:\n    style: polka\n")
+    done = improv("jam", "--backend", "none", "--no-record", "--model", "tutorial")
+    assert (done.code, done.err) == (1, "improv: tutorial has no styles to choose from, so none named 'polka'\n")
+
+
+def test_controls_are_listed_with_the_controllers_that_they_have(improv, tmp_path):
+    (tmp_path / "config.yaml").write_text("midi:\n  map:\n    density: 21\n    mute: 75\n    freeze: null\n")
+    (tmp_path / "midi-map.json").write_text('{"level": {"control": 75, "channel": 2}}')
+    done = improv("controls")
+    assert done.code == 0
+    controllers = {line[12:27].strip(): line[:12].strip() for line in done.out.splitlines()}
+    told = {name: controllers[name] for name in ("mode", "temperature", "density", "mute", "level", "freeze", "panic")}
+    assert told == {
+        "mode": "CC 20",
+        "temperature": "-",
+        "density": "CC 21",
+        "mute": "-",
+        "level": "CC 75 ch 2",
+        "freeze": "-",
+        "panic": "CC 119",
+    }
+
+
 def test_a_missing_configuration_is_told(improv):
     done = improv("jam", "--config", "none.yaml")
     assert (done.code, done.err) == (2, "none.yaml: cannot be read: No such file or directory\n")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from improv import config
 from improv.errors import UsageError
-from improv.settings import Settings
+from improv.settings import Midi, Pedals, Preset, Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -98,6 +98,11 @@ def test_every_problem_is_reported_at_once_with_its_line(written):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("presets: duet\n", "config.yaml:1: presets: must have its settings below it, indented: programs (1-128)"),
+        ("presets: &a {1: *a}\n", "config.yaml:1: is not valid YAML: "),
+        ("midi:\n  map: 3\n", "config.yaml:2: midi.map: must have controls and their CCs below it, indented"),
+        ("controls:\n  bpm: 1" + "0" * 400 + "\n", "config.yaml:2: controls.bpm: 1000"),
+        ("controls:\n  bpm: {2026-01-01: 3}\n", "config.yaml:2: controls.bpm: this dict is not a number from 20"),
         ("ports:\n  thru: [\n", "config.yaml:3: is not valid YAML: "),
         ("ports:\n\tthru: true\n", "config.yaml:2: is not valid YAML: "),
         ("ports: *nowhere\n", "config.yaml:1: is not valid YAML: "),
@@ -120,6 +125,73 @@ def test_one_problem(written, text, problem):
     written(text)
     (line,) = problems()
     assert line.startswith(problem)
+
+
+def test_presets_and_the_midi_map_are_read(written):
+    written(
+        "presets:\n"
+        "  12: {name: Softly, mode: duet, level: 1}\n"
+        "  1:\n"
+        "    highest: 60\n"
+        "midi:\n"
+        "  map:\n"
+        "    temperature: 74\n"
+        "    freeze: null\n"
+        "pedals:\n"
+        "  soft: take_over\n"
+    )
+    loaded = config.load()
+    assert loaded.presets == (
+        Preset(1, None, (("highest", 60),)),
+        Preset(12, "Softly", (("mode", "duet"), ("level", 1.0))),
+    )
+    assert loaded.midi == Midi(map=(("temperature", 74), ("freeze", None)))
+    assert loaded.pedals == Pedals(soft="take_over")
+
+
+def test_every_problem_of_presets_and_the_midi_map_is_reported_with_its_line(written):
+    written(
+        "presets:\n"
+        "  0:\n"
+        "    mode: duet\n"
+        "  7:\n"
+        "    temperature: 9\n"
+        "    tempreature: 1\n"
+        "    lowest: 70\n"
+        "    highest: 60\n"
+        "    name: 7\n"
+        "  7: {}\n"
+        "  8: duet\n"
+        "  soft:\n"
+        "    mute: 1\n"
+        "midi:\n"
+        "  map:\n"
+        "    temperature: 74\n"
+        "    density: 74\n"
+        "    modus: 75\n"
+        "    level: 120\n"
+        "    mute: 101\n"
+        "    panic: [1]\n"
+        "pedals:\n"
+        "  soft: takeover\n"
+    )
+    assert problems() == [
+        "config.yaml:2: presets.0: 0 is not a whole number from 1 to 128",
+        "config.yaml:5: presets.7.temperature: 9 is not a number from 0.05 to 4",
+        "config.yaml:6: presets.7.tempreature: unknown key, did you mean temperature?",
+        "config.yaml:7: presets.7.lowest: 70 is more than presets.7.highest, which is 60",
+        "config.yaml:9: presets.7.name: 7 is not text, or null",
+        "config.yaml:10: presets.7: is there twice, first on line 4",
+        "config.yaml:11: presets.8: must have its controls below it, indented; for example `mode: duet`",
+        'config.yaml:12: presets.soft: "soft" is not a whole number from 1 to 128',
+        "config.yaml:13: presets.soft.mute: 1 is not true or false",
+        "config.yaml:17: midi.map.density: CC 74 is that of temperature already",
+        "config.yaml:18: midi.map.modus: unknown key, did you mean mode?",
+        "config.yaml:19: midi.map.level: 120 is not a whole number from 0 to 119, or null",
+        "config.yaml:20: midi.map.mute: CC 101 has a meaning of its own in MIDI; take another",
+        "config.yaml:21: midi.map.panic: [1] is not a whole number from 0 to 119, or null",
+        'config.yaml:23: pedals.soft: "takeover" is not one of none, take_over, hold; did you mean take_over?',
+    ]
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
@@ -147,7 +219,7 @@ def test_every_option_names_a_setting():
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
-@given(text=st.text(st.sampled_from("ports:\n inu[]{}&*!-#'\"0.|>?,\t~"), max_size=60))
+@given(text=st.text(st.sampled_from("ports:\n inum1d[]{}&*!-#'\"0.|>?,\t~"), max_size=60))
 def test_no_text_does_worse_than_a_list_of_problems(written, text):
     written(text)
     try:

@@ -54,7 +54,7 @@ def meant(wanted: Any, text: str) -> object:  # noqa: ANN401 - a type
 def explain(wanted: object, value: object) -> str:
     """Say why `value` does not fit the type `wanted`."""
     guess = difflib.get_close_matches(str(value).lower(), [str(choice) for choice in choices(wanted)], 1)
-    return f"{_shown(value)} is not {allowed(wanted)}" + (f"; did you mean {guess[0]}?" if guess else "")
+    return f"{quoted(value)} is not {allowed(wanted)}" + (f"; did you mean {guess[0]}?" if guess else "")
 
 
 def unknown(name: str, known: Sequence[str], what: str = "key") -> str:
@@ -96,7 +96,8 @@ def _float(value: int) -> float:
         raise ValueError from error
 
 
-def _shown(value: object) -> str:
+def quoted(value: object) -> str:
+    """Return any value on one line, as JSON has it."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):  # a mapping whose keys are dates, a number too long to print

@@ -143,11 +143,6 @@ class Surface:
         self._presses.clear()
         self._learning = None if name is None else (entry(name).name, at)
 
-    def forget(self) -> None:
-        """Forget all that was learned: the configuration's bindings hold again."""
-        self._learned = {}
-        self._bind()
-
     def is_control(self, event: Event) -> bool:
         """Whether this event steers, and is no music. Ask after it was fed. A pedal that holds the turn is both."""
         match event:
@@ -235,10 +230,7 @@ class Surface:
         if row.kind == "action":
             return self._press(knob, row, position, repeated=position == before)
         present: Value = getattr(controls, row.name)
-        if row.kind == "switch":
-            taken = self._flip(knob, position)
-        else:
-            taken = self._jumps or self._turn(knob, row, position, present)
+        taken = self._flip(knob, position) if row.kind == "switch" else self._turn(knob, row, position, present)
         if not taken:
             return None
         value = within(controls, row.name, row.from_cc(position))
@@ -263,6 +255,9 @@ class Surface:
 
     def _turn(self, knob: _Knob, row: Entry, position: int, present: Value) -> bool:
         """Whether a knob at `position` takes effect: it holds the present value, comes near it, or passes it."""
+        if self._jumps:
+            knob.anchor, knob.direction = position, 0
+            return True
         anchor, holds = knob.anchor, knob.holds == (present,)
         step = 0 if anchor is None else position - anchor
         goes_on = holds and step * knob.direction > 0

@@ -67,7 +67,11 @@ class Entry:
 
 # name: default CC, label, what it does. The CCs are those that MIDI 1.0 leaves free: 20-31, 85-87, 89-90, 102-119.
 _CONTROLS = {
-    "mode": (20, "Mode", "how it plays with you: in answer to you, along with you, in turn, alone, or not at all"),
+    "mode": (
+        20,
+        "Mode",
+        "how it plays with you: in answer, along with you, in turns of some bars, alone, or not at all",
+    ),
     "temperature": (21, "Temperature", "1: as the model thinks; lower: safer; higher: wilder"),
     "density": (22, "Density", "more or fewer notes a second than the model would play"),
     "level": (23, "Level", "how loud it plays: 1 is as loud as you, 0 is silent"),
@@ -85,7 +89,7 @@ _CONTROLS = {
     "top_p": (89, "Top p", "it chooses among the likeliest pitches that together make up this share"),
     "trade_bars": (90, "Trade bars", "how many bars each has in turn, in the mode trade"),
     "tempo": (102, "Tempo source", "where the beat comes from"),
-    "bpm": (103, "Beats a minute", "the tempo where that is its own: internal"),
+    "bpm": (103, "Beats a minute", "the tempo, while its source is internal"),
     "beats_per_bar": (104, "Beats per bar", "how many beats a bar has"),
     "start": (105, "Start", "with a beat, it comes in on the next of these"),
     "lead": (106, "Lead", "it sends MIDI clock, for others to follow"),
@@ -95,7 +99,7 @@ _CONTROLS = {
 _ACTIONS = {
     "tap": (109, "Tap", "tap the tempo, a beat each time"),
     "take_over": (110, "Take over", "your phrase is over: it comes in now"),
-    "yield_now": (111, "Yield", "its turn is over: it stops as it does when you play"),
+    "yield_now": (111, "Yield", "its turn is over: it stops, as it does when you play"),
     "forget_last": (112, "Forget last", "forget what it learned from your last phrase"),
     "forget_all": (118, "Forget all", "forget all that it learned from you"),
     "panic": (119, "Panic", "end every note at once, on every channel of ours"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from improv.control.checks import explain, meant, taken, unknown
+from improv.control.checks import explain, meant, quoted, taken, unknown
 from improv.control.table import ACTIONS, ORDERED, TYPES, Entry, table
 from improv.errors import UsageError
 from improv.settings import Controls, Preset
@@ -14,7 +14,7 @@ def entry(name: str, styles: tuple[str, ...] = ()) -> Entry:
     """Return the row of a control or action. Raises UsageError if there is none of that name."""
     rows = table(styles)
     if name not in rows:
-        raise UsageError(f"{name}: {unknown(name, list(rows), 'control')}")
+        raise UsageError(f"{name if name.isprintable() else quoted(name)}: {unknown(name, list(rows), 'control')}")
     return rows[name]
 
 
@@ -26,10 +26,11 @@ def judged(name: str, value: object, styles: tuple[str, ...] | None = None) -> A
     if entry(name).kind == "action":
         raise UsageError(f"{name} is done, not set: it takes no value")
     wanted = TYPES[name]
+    given = meant(wanted, value) if isinstance(value, str) else value
     try:
-        right = taken(wanted, meant(wanted, value) if isinstance(value, str) else value)
+        right = taken(wanted, given)
     except ValueError:
-        raise UsageError(f"controls.{name}: {explain(wanted, value)}") from None
+        raise UsageError(f"controls.{name}: {explain(wanted, given)}") from None
     if name == "style" and styles is not None and right not in (None, *styles):
         raise UsageError(f"controls.style: {_no_style(str(right), styles)}")
     return right
@@ -86,5 +87,5 @@ def wish(name: str, value: object = None, styles: tuple[str, ...] | None = None)
 
 def _no_style(style: str, styles: tuple[str, ...]) -> str:
     if not styles:
-        return f'"{style}": the model has no styles to choose from'
-    return f'"{style}" is not one of {", ".join(styles)}, or null'
+        return f"{quoted(style)}: the model has no styles to choose from"
+    return f"{quoted(style)} is not one of {', '.join(styles)}, or null"

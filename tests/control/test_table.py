@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from improv.control.table import ACTIONS, table
-from improv.control.values import changed
+from improv.control.values import changed, wish
 from improv.errors import UsageError
 from improv.settings import Controls
 
@@ -76,7 +76,7 @@ def test_styles_are_those_of_the_model():
     [
         ("temperature", 9, "controls.temperature: 9 is not a number from 0.05 to 4"),
         ("temperature", "warm", 'controls.temperature: "warm" is not a number from 0.05 to 4'),
-        ("temperature", "nan", 'controls.temperature: "nan" is not a number from 0.05 to 4'),
+        ("temperature", "nan", "controls.temperature: NaN is not a number from 0.05 to 4"),
         ("temperature", 10**400, "controls.temperature: 1"),
         ("temperature", None, "controls.temperature: null is not a number from 0.05 to 4"),
         ("mute", 1, "controls.mute: 1 is not true or false"),
@@ -116,6 +116,27 @@ def test_a_wrong_value_is_refused_in_the_words_of_the_file(name, value, refusal)
 def test_text_stands_for_a_value_of_the_controls_type(name, text, value):
     after = getattr(changed(Controls(), name, text, STYLES), name)
     assert (type(after), after) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refusal"),
+    [
+        ("panik", None, "panik: unknown control, did you mean panic?"),
+        ("panic", "now", "panic is done, not set: it takes no value"),
+        ("temperature", None, "temperature: which value? For example: improv set temperature 1.0"),
+        ("temperature", "9", "controls.temperature: 9 is not a number from 0.05 to 4"),
+    ],
+)
+def test_a_wrong_wish_is_refused_before_it_is_sent(name, value, refusal):
+    with pytest.raises(UsageError) as raised:
+        wish(name, value)
+    assert str(raised.value) == refusal
+
+
+def test_a_wish_is_sent_as_what_it_means():
+    assert [wish("panic"), wish("mute", "on"), wish("split", "null")] == [None, True, None]
+    with pytest.raises(UsageError, match="the model has no styles to choose from"):
+        wish("style", "polka", ())
 
 
 anything = st.recursive(
