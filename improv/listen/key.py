@@ -32,9 +32,9 @@ _PROFILES: dict[Mode, tuple[float, ...]] = {
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
 # A note says less than its likelihood: it follows from the notes around it. So its logarithm counts for this much.
-_WEIGHT = 0.3
+_WEIGHT = 0.35
 # From one note to the next, the key changes this often.
-_CHANGES = 0.002
+_CHANGES = 0.005
 # A key is named when it is this probable, and another instead when that is.
 _NAMED, _INSTEAD = 0.5, 0.7
 # What was played no longer than this before the last onset is recent.
