@@ -15,10 +15,12 @@ Probabilities = NDArray[np.float64]
 
 # Steps that lie within a chord, however many notes are wanted: the first bins.
 CHORD_BINS = int(np.searchsorted(EDGES_S, CHORD_S - 1e-9))
-# What a step's length adds to its log-share when twice as many notes are wanted: so many times its logarithm. Measured:
-# see `denser`.
+# What the logarithm of a step's length takes from its log-share, so many times, when twice as many notes are wanted.
 DENSER = 2.0
-STEP_LENGTHS = np.log((EDGES_S[:-1] + EDGES_S[1:]) / 2)
+# Nobody wants runs faster than the one, or waits longer than the other, for their own sake: beyond (seconds), steps
+# weigh the same. Without these ends few notes become none, for the model goes on as it has begun.
+_FASTEST_S, _SLOWEST_S = 0.1, 1.0
+STEP_LENGTHS = np.log(np.clip((EDGES_S[:-1] + EDGES_S[1:]) / 2, _FASTEST_S, _SLOWEST_S))
 _CLASS = np.arange(PITCHES) % CLASSES
 
 _BELOW_1 = np.nextafter(1.0, 0.0)
@@ -68,7 +70,8 @@ def denser(shares: Probabilities, density: float, first: int) -> Probabilities:
     """Return log-shares of the steps' bins from `first` on, tilted to shorter steps (density > 1) or longer ones.
 
     A step of twice the length loses the same, whether the music is slow or fast: the tilt is a power of the length. A
-    chord keeps its share: the other steps are as likely together as they were.
+    chord keeps its share: the other steps are as likely together as they were. Measured over answers, density 2 takes
+    the mean step to about half, and 0.5 to about twice what it was.
     """
     chord = max(0, CHORD_BINS - first)
     others = shares[:, chord:]
