@@ -4,16 +4,13 @@ from collections import deque
 from dataclasses import dataclass
 from math import inf
 
+from improv.listen.patience import Patience
 from improv.listen.tracker import Change, Onset, Release
 
 # Onsets closer than this are one chord (and no evidence of the player's pace).
 CHORD_S = 0.04
-# The end is called after this many of the player's own longer steps.
-PATIENCE = 2.0
-_LONG_STEP_RANK = 0.8
-_STEPS_KEPT = 24
-_STEPS_NEEDED = 4
-_UNKNOWN_PACE_S = 0.8
+# Who goes on so soon after we have taken over had not ended: that silence was within a phrase.
+TALKED_OVER_S = 0.5
 # A phrase may go on for an hour; the answer looks back on this many of its notes.
 _VELOCITIES_KEPT = 256
 
@@ -55,12 +52,12 @@ class Silence:
 class PhraseListener:
     """Follow the phrase under way and know when it will have ended, unless something more is played.
 
-    The threshold adapts to the player: `PATIENCE` times the 80th percentile of the last steps between onsets.
+    The threshold adapts to the player (`patience`); it changes with a note's onset or release only.
     """
 
     def __init__(self, silence: Silence) -> None:
         self._silence = silence
-        self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
+        self.patience = Patience()
         self._held: set[int] = set()
         self._number = 0
         self._start = 0.0
@@ -75,11 +72,8 @@ class PhraseListener:
         """Seconds of silence that end a phrase of this player now."""
         if self._silence.fixed is not None:
             return self._silence.fixed
-        if len(self._steps) < _STEPS_NEEDED:
-            pace = _UNKNOWN_PACE_S
-        else:
-            pace = PATIENCE * sorted(self._steps)[int(_LONG_STEP_RANK * (len(self._steps) - 1))]
-        return min(max(pace, self._silence.shortest), self._silence.longest)
+        wanted = self.patience.threshold(max(0.0, self._last_release - self._last_onset))
+        return min(max(wanted, self._silence.shortest), self._silence.longest)
 
     @property
     def deadline(self) -> float | None:
@@ -112,9 +106,11 @@ class PhraseListener:
             case Onset():
                 deadline = self.deadline
                 if deadline is None or change.at >= deadline:
+                    if deadline is not None and self._ended_at is None and change.at - deadline < TALKED_OVER_S:
+                        self._learn(change.at)
                     self._begin(change.at)
-                elif change.at - self._last_onset >= CHORD_S:
-                    self._steps.append(change.at - self._last_onset)
+                else:
+                    self._learn(change.at)
                 self._held.add(change.number)
                 self._velocities.append(change.velocity)
                 self._notes += 1
@@ -132,6 +128,11 @@ class PhraseListener:
         """End the phrase at `at` (seconds): the player said so with a pedal or a controller."""
         if self._velocities and (self.deadline or inf) > at:
             self._ended_at = at
+
+    def _learn(self, onset: float) -> None:
+        """Take the step to `onset` (seconds) for one within a phrase, if it is no chord's."""
+        if onset - self._last_onset >= CHORD_S:
+            self.patience.feed(onset - self._last_onset, 0.0 if self._held else onset - self._last_release)
 
     def _begin(self, at: float) -> None:
         self._number += 1
