@@ -11,7 +11,7 @@ from typing import Protocol
 from improv import clock
 from improv.beat import Grid
 from improv.console import Console, keep_traceback
-from improv.events import CLOCK, Note, NoteOff, NoteOn, decode
+from improv.events import CLOCK, Note, NoteOff, NoteOn, decode, encode
 from improv.musician import Musician, Question
 from improv.play.modes import Cue, Leaving, lateness
 from improv.play.planner import Brief
@@ -23,6 +23,7 @@ from improv.ports.link import (
     FromPorts,
     Heard,
     Listen,
+    Panic,
     PortState,
     Refused,
     Retime,
@@ -43,6 +44,12 @@ HELD_PATIENCE_S = 0.25
 CLOCKS_A_BEAT = 24
 OURS = "numpy"
 _NOTHING = (-1, -1, None)
+# What becomes of what sounds when something is done.
+_SILENCING = {"yield_now": Silencing.YIELD, "hold": Silencing.DROP}
+# A count-in, on the synthesizer that is there.
+_CLICK, _CLICK_VELOCITY, _CLICK_S = 84, 70, 0.05
+# A plan that was refused because something sounds is proposed again after so long (seconds).
+_AGAIN_S = 0.25
 # Turns that were proposed and never played are remembered this long.
 _PROPOSALS_KEPT = 4
 
@@ -203,11 +210,40 @@ class Brain:
         self.think_again()
 
     def act(self, name: str, beat: float | None = None) -> None:
-        """Do something once: "take_over", "yield_now", or "trade", whose bars begin at `beat`."""
+        """Do something once: see `relive`."""
         self._relive(Acted(clock.now(), name, beat))
-        if name == "yield_now":
-            self._link.send(Flush(Silencing.YIELD))
+        if name in _SILENCING:
+            self._link.send(Flush(_SILENCING[name]))
+        self._proposed = _NOTHING
         self.think_again()
+
+    def panic(self) -> None:
+        """Silence everything of ours, and leave it to the player."""
+        self._link.send(Panic())
+        self._relive(Acted(clock.now(), "yield_now"))
+
+    def count_in(self, grid: Grid, beats: int) -> None:
+        """Play a click on each of the `beats` before beat 0, higher on the first."""
+        clicks = [
+            (grid.time_at(beat - beats), NoteOn(_CLICK + 12 * (beat == 0), _CLICK_VELOCITY)) for beat in range(beats)
+        ]
+        notes = [(at, encode(on)) for at, on in clicks] + [
+            (at + _CLICK_S, encode(NoteOff(on.pitch))) for at, on in clicks
+        ]
+        self._last_turn += 1
+        start = grid.time_at(-beats)
+        planned = Planned(
+            self._last_turn,
+            self._basis,
+            start,
+            self.musician.revision,
+            0,
+            tuple(sorted(notes)),
+            "count-in",
+            yields=False,
+        )
+        self._turns[self._last_turn] = _Turn(_Part(planned, Cue(0, start, 0.0), Answer(0, 0, ())), left=len(notes))
+        self._link.send(planned.message)
 
     # ---- in detail ----------------------------------------------------------------------------
 
@@ -264,8 +300,16 @@ class Brain:
             self._proposed = _NOTHING
             return
         refused = self._turns.pop(number, None)
-        if refused is not None and refused.part.planned.basis != self._basis:
+        if refused is None:
+            return
+        if refused.part.planned.basis != self._basis:
             self._proposed = _NOTHING
+        elif not refused.part.planned.yields and refused.part.planned.start > clock.now() + _AGAIN_S:
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._propose_again)
+
+    def _propose_again(self) -> None:
+        self._proposed = _NOTHING
+        self.think_again()
 
     def _silenced(self, at: float, how: Silencing) -> None:
         self.musician.over_all(at)
@@ -407,7 +451,7 @@ class Brain:
         for earlier in [earlier for earlier in self._turns if earlier < number]:
             self._close(earlier, at, cut=False)
         call = self.musician.call
-        if call is not None:
+        if call is not None and turn.part.answer.notes:
             self._console.heard(call.notes, call.length)
 
     def _close(self, number: int, at: float, *, cut: bool) -> bool:

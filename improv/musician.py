@@ -111,6 +111,7 @@ class Musician:
         self._origin: float | None = None
         self._stream: _Stream | None = None
         self._own: list[Note] = []
+        self._is_held = False
 
     # ---- what it knows ------------------------------------------------------------------------
 
@@ -194,8 +195,15 @@ class Musician:
     def beat(self, grid: Grid | None) -> None:
         """Hear where the beat is, None: there is none."""
         before, self.grid = self.grid, grid
+        if grid is None:
+            self._origin = None
         if not _is_steady(before, grid):
             self._changes += 1
+
+    @property
+    def trades(self) -> bool:
+        """Whether the bars of a trade have been counted off."""
+        return self._origin is not None
 
     def begin_trade(self, beat: float) -> None:
         """Let the human's bars of a trade begin at `beat`, ours after them."""
@@ -211,6 +219,11 @@ class Musician:
     def leave_what_is_over(self, at: float) -> None:
         """Give no answer to a phrase that has ended by `at` (seconds): its moment is gone."""
         self._leave(at)
+
+    def hold(self, at: float, *, down: bool) -> None:
+        """Leave the human's phrase open from `at` (seconds) on, or let it end: it is, or was, still their turn."""
+        self._phrase.keep_open(at, is_open=down)
+        self._is_held = down
 
     def yield_now(self, at: float) -> None:
         """Leave it to the human at `at` (seconds): nothing more is played before the next phrase."""
@@ -258,7 +271,9 @@ class Musician:
 
     def cue(self, now: float) -> Cue | None:
         """Return what is to be written next, as it looks at `now` (seconds); None if there is nothing."""
-        return None if self.controls.mute else POLICIES[self.controls.mode](self.scene(now))
+        if self.controls.mute or self._is_held:
+            return None
+        return POLICIES[self.controls.mode](self.scene(now))
 
     def scene(self, now: float) -> Scene:
         """Return what the modes decide upon, at `now` (seconds)."""

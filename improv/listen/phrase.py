@@ -66,6 +66,8 @@ class PhraseListener:
         self._velocities: deque[int] = deque(maxlen=_VELOCITIES_KEPT)
         self._notes = 0
         self._ended_at: float | None = None
+        self._is_kept_open = False
+        self._open_until = -inf
 
     @property
     def threshold(self) -> float:
@@ -83,11 +85,13 @@ class PhraseListener:
         """
         if not self._velocities:
             return None
+        if self._is_kept_open:
+            return inf
         if self._ended_at is not None:
             return self._ended_at
         if self._held:
-            return self._last_onset + self._silence.drone
-        return self._last_release + self.threshold
+            return max(self._last_onset + self._silence.drone, self._open_until)
+        return max(self._last_release + self.threshold, self._open_until)
 
     @property
     def call(self) -> Call | None:
@@ -96,7 +100,7 @@ class PhraseListener:
             return None
         deadline = self.deadline
         end = max(self._last_release, self._last_onset)
-        if self._held and deadline is not None:
+        if self._held and deadline is not None and deadline < inf:
             end = deadline
         return Call(self._number, self._start, end, self._notes, tuple(self._velocities))
 
@@ -128,6 +132,14 @@ class PhraseListener:
         """End the phrase at `at` (seconds): the player said so with a pedal or a controller."""
         if self._velocities and (self.deadline or inf) > at:
             self._ended_at = at
+
+    def keep_open(self, at: float, *, is_open: bool) -> None:
+        """Hold the phrase open from `at` (seconds) on whatever the silence, or let it end again: a pedal says so."""
+        if self._is_kept_open and not is_open:
+            self._open_until = at
+        elif is_open and self.deadline is not None and self.deadline <= at:
+            return  # it is over
+        self._is_kept_open = is_open
 
     def _learn(self, onset: float) -> None:
         """Take the step to `onset` (seconds) for one within a phrase, if it is no chord's."""

@@ -20,6 +20,10 @@ def relive(musician: Musician, record: Happening) -> Leaving | None:
             musician.take_over(at)
         case Acted(at, "yield_now"):
             musician.yield_now(at)
+        case Acted(at, "hold"):
+            musician.hold(at, down=True)
+        case Acted(at, "let_go"):
+            musician.hold(at, down=False)
         case Acted(_, "trade", float(beat)):
             musician.begin_trade(beat)
     return None
