@@ -29,12 +29,14 @@ from improv.events import (
     decode,
     encode,
 )
+from improv.play.pulse import Pulse
 from improv.play.schedule import PEDALS, Key, Schedule, Send
 from improv.ports.link import (
     Accepted,
     Extend,
     Extended,
     Heard,
+    Lead,
     Listening,
     Plan,
     Refused,
@@ -108,6 +110,7 @@ class Gate:
     def __init__(self, policy: Policy, *, seq: int = 0, owed: Iterable[bytes] = ()) -> None:
         self._policy = policy
         self._schedule = Schedule(policy.max_note)
+        self._pulse = Pulse()
         self._owed = list(owed)
         self._is_open = False  # whether there is an output that can be sent what is owed
         self._is_lost = False  # whether there was one, and it has gone
@@ -135,21 +138,22 @@ class Gate:
 
     def next_due(self) -> float:
         """Return when `pop_due` will next have something to do, `inf` if nothing waits."""
+        return min(self.rests_until(), self._pulse.next_due())
+
+    def rests_until(self) -> float:
+        """Return when something other than our clock will be due, `inf` if nothing waits."""
         return min(self._schedule.next_due(), self._ghosts[0][0] if self._ghosts else inf)
 
     def pop_due(self, now: float) -> list[Action]:
-        """Return what is due at or before `now`."""
-        actions: list[Action] = []
-        while self._ghosts and self._ghosts[0][0] <= now:
-            due, seq, port, key = self._ghosts.popleft()
-            actions += self._pop(due)
-            if self._held.get(port, {}).get(key) == seq:
-                self._floor = max(self._floor, due)
-                actions += self._yield(due, seq)
-        return actions + self._pop(now)
+        """Return what is due at or before `now`. While we lead, `now` must be the time it really is."""
+        ticks: list[Action] = [Send(0, due, data) for due, data in self._pulse.pop_due(now)]
+        return ticks + self._pop_until(now)
 
     def play_until(self, end: float) -> list[Action]:
-        """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next."""
+        """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next.
+
+        Nobody leads in a replay: the clock is not kept.
+        """
         actions: list[Action] = []
         while (due := self.next_due()) <= end and due < inf:
             actions += self.pop_due(due)
@@ -165,6 +169,8 @@ class Gate:
         event = decode(data)
         if event is None or not self._listens_to(event):
             return actions
+        if self._pulse.is_leading and isinstance(event, Realtime | SongPosition):
+            return actions  # our own clock, coming back
         data = encode(event)
         if self._is_echo(at, port, event, data):
             return actions
@@ -223,6 +229,12 @@ class Gate:
         self._lowest, self._highest = lowest, highest
         return [*actions, Listening(now, lowest, highest)]
 
+    def lead(self, now: float, lead: Lead) -> list[Action]:
+        """Send the clock on a grid, or no more. It passes by what is heard and played, and is in no replay."""
+        if lead.grid is not None and not (_is_whole(lead.grid) and lead.grid.bar > 0):
+            return []
+        return [Send(0, due, data) for due, data in self._pulse.lead(now, lead.grid, running=lead.running)]
+
     def port_lost(self, at: float, port: str) -> list[Action]:
         """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""
         at, actions = self._reach(at)
@@ -263,9 +275,19 @@ class Gate:
     def _reach(self, at: float) -> tuple[float, list[Action]]:
         """Do what is due before something stamped `at`; nothing happens before what has happened."""
         at = max(at, self._floor)
-        actions = self.pop_due(at)
+        actions = self._pop_until(at)
         self._floor = at
         return at, actions
+
+    def _pop_until(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        while self._ghosts and self._ghosts[0][0] <= now:
+            due, seq, port, key = self._ghosts.popleft()
+            actions += self._pop(due)
+            if self._held.get(port, {}).get(key) == seq:
+                self._floor = max(self._floor, due)
+                actions += self._yield(due, seq)
+        return actions + self._pop(now)
 
     def _pop(self, now: float) -> list[Action]:
         return self._emit(self._schedule.pop_due(now), now)

@@ -104,6 +104,19 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Send MIDI clock on `grid` from now on, whether `running` or not; None: no more. See `improv.play.pulse`.
+
+    Followers start at the first bar line after `running` has become true. While there is a clock of ours, what comes in
+    as clock, start, stop, continue or song position is taken for it, and dropped. It outlives its brain; the ports
+    process that comes after a lost one has to be told again.
+    """
+
+    grid: Grid | None
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Panic:
     """Silence everything on our channels, paced."""
 
@@ -139,7 +152,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up."""
+    """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up.
+
+    Our clock, 24 messages a beat of turn 0, is told to software outputs only, not to the brain.
+    """
 
     turn: int
     due: float
@@ -225,4 +241,4 @@ class PortState:
 FromPorts = (
     Welcome | Heard | Sent | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | PortState
 )
-ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Panic | Play
+ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Lead | Panic | Play

@@ -13,6 +13,7 @@ from improv.ports.link import (
     Extend,
     Extended,
     Heard,
+    Lead,
     Listening,
     Plan,
     Refused,
@@ -508,6 +509,40 @@ def test_thru_notes_of_a_lost_port_get_their_offs():
     gate.receive(1.0, "keys", on(60))
     gate.receive(1.0, "keys", control(64, 127))
     assert sent(gate.port_lost(2.0, "keys")) == [(2.0, off(60)), (2.0, control(64, 0))]
+
+
+# ---- our clock --------------------------------------------------------------------------------------
+
+
+def test_the_clock_is_sent_beside_the_music():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer())
+    assert gate.lead(0.2, Lead(Grid(1.0, 0.0, 24.0), running=True)) == [Send(0, 0.2, b"\xfa")]
+    assert gate.lead(0.3, Lead(Grid(1.0, 0.0, 24.0), running=False)) == [Send(0, 0.3, b"\xfc")]
+    assert (gate.next_due(), gate.rests_until()) == (1.0, 1.0)
+    assert sent(gate.pop_due(1.0)) == [(1.0, b"\xf8"), (1.0, on(60))]
+    assert sent(gate.pop_due(1.5)) == [(1.5, off(60)), (1.5, on(64))]
+    assert gate.pop_due(2.0) == [Send(0, 2.0, b"\xf8"), Send(1, 2.0, off(64))]
+    assert (gate.next_due(), gate.rests_until()) == (3.0, inf)
+    assert told(gate.receive(2.1, "keys", on(72)), Heard)[0].at == 2.1
+    assert gate.pop_due(3.0) == [Send(0, 3.0, b"\xf8")]
+    assert told(gate.receive(2.9, "keys", off(72)), Heard)[0].at == 2.9, "the clock holds nothing up"
+
+
+def test_while_we_lead_a_clock_that_comes_in_is_our_own():
+    gate = Gate(Policy())
+    gate.lead(0.2, Lead(Grid(0.0, 0.0, 0.5), running=False))
+    transport = (b"\xf8", b"\xfa", b"\xfb", b"\xfc", b"\xf2\x01\x02")
+    assert [gate.receive(0.3, "keys", data) for data in transport] == [[]] * 5
+    gate.lead(0.4, Lead(None, running=False))
+    assert [heard(gate.receive(0.5, "keys", data)) for data in transport] == [[data] for data in transport]
+
+
+def test_a_grid_that_is_none_leads_nobody():
+    gate = Gate(Policy())
+    for grid in (Grid(0.0, 0.0, 0.0), Grid(inf, 0.0, 0.5), Grid(0.0, 0.0, 0.5, bar=0)):
+        assert gate.lead(0.0, Lead(grid, running=True)) == []
+        assert gate.next_due() == inf
 
 
 # ---- the output -------------------------------------------------------------------------------------
