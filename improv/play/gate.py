@@ -29,6 +29,7 @@ from improv.events import (
     decode,
     encode,
 )
+from improv.play.echo import Echoes
 from improv.play.pulse import Pulse
 from improv.play.schedule import PEDALS, Key, Schedule, Send
 from improv.ports.link import (
@@ -56,7 +57,6 @@ Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Ret
 
 _PEDAL_DOWN = 64
 _BANK, _BANK_LOW = 0, 32
-_ECHOES_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,7 @@ class Gate:
         self._held: dict[str, dict[Key, int]] = {}  # port -> key held -> its seq
         self._pedals: dict[str, dict[Key, None]] = {}
         self._ghosts: deque[tuple[float, int, str, Key]] = deque()  # soft note-ons that may yet count
-        self._echoes: dict[bytes, float] = {}  # what would be an echo, and until when
-        self._echoed: set[tuple[str, Key]] = set()  # note-ons dropped as echoes, whose offs must go too
+        self._echoes = Echoes(policy.echo)
         self._channels = {policy.output_channel}
         self._backlog: deque[Heard] = deque(maxlen=BACKLOG)
 
@@ -172,7 +171,8 @@ class Gate:
         if self._pulse.is_leading and isinstance(event, Realtime | SongPosition):
             return actions  # our own clock, coming back
         data = encode(event)
-        if self._is_echo(at, port, event, data):
+        is_held = isinstance(event, NoteOff) and (event.channel, event.pitch) in self._held.get(port, {})
+        if self._echoes.has(at, port, event, data, is_held=is_held):
             return actions
         return actions + self._hear(at, port, event, data)
 
@@ -244,7 +244,7 @@ class Gate:
             actions += self._hear(at, port, event, encode(event))
         self._held.pop(port, None)
         self._pedals.pop(port, None)
-        self._echoed = {(name, key) for name, key in self._echoed if name != port}
+        self._echoes.lose(port)
         return actions
 
     def output_lost(self, now: float) -> list[Action]:
@@ -306,31 +306,14 @@ class Gate:
             if self._turn is not None and send.turn == self._turn.number and kind == 0x90:
                 self._turn.began = True
             self._channels.add(send.data[0] & 0x0F)
-            self._echoes[_echo_key(send.data)] = max(send.due, now) + self._policy.echo
-        if len(self._echoes) > _ECHOES_KEPT:
-            self._echoes = {key: until for key, until in self._echoes.items() if until >= self._floor}
+            self._echoes.expect(max(send.due, now), send.data)
+        self._echoes.forget(self._floor)
         return list(sends)
 
     def _listens_to(self, event: Event) -> bool:
         if self._policy.input_channel is None or isinstance(event, Realtime | SongPosition):
             return True
         return event.channel == self._policy.input_channel
-
-    def _is_echo(self, at: float, port: str, event: Event, data: bytes) -> bool:
-        echo = at <= self._echoes.get(_echo_key(data), -inf)
-        if isinstance(event, NoteOn):
-            key = (port, (event.channel, event.pitch))
-            self._echoed.discard(key)
-            if echo:
-                self._echoed.add(key)
-        elif isinstance(event, NoteOff):
-            key = (port, (event.channel, event.pitch))
-            if key in self._echoed:
-                self._echoed.discard(key)
-                return True
-            # Held before our note sounded: this is the finger coming up, not our off coming back.
-            return echo and key[1] not in self._held.get(port, {})
-        return echo
 
     def _hear(self, at: float, port: str, event: Event, data: bytes) -> list[Action]:
         self._seq += 1
@@ -394,11 +377,6 @@ class Gate:
         if policy.program is not None:
             events.append(ProgramChange(policy.program, policy.output_channel))
         return [encode(event) for event in events]
-
-
-def _echo_key(data: bytes) -> bytes:
-    """Return what an echo is known by: a note's channel, pitch and on or off; all the bytes of the rest."""
-    return data[:2] if data[0] & 0xE0 == 0x80 else data
 
 
 def _is_whole(grid: Grid) -> bool:
