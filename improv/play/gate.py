@@ -73,6 +73,7 @@ class Policy:
     fade: float = 0.150  # 0: cut at once
     ghost_velocity: int = 12
     ghost: float = 0.060
+    offset: float = 0.0  # plans are sent this much earlier than they are to sound: `Send.due` is when they leave
 
 
 def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
@@ -88,6 +89,7 @@ def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
         fade=barge_in.fade_ms / 1000 if barge_in.cut == "fade" else 0.0,
         ghost_velocity=barge_in.ghost_velocity,
         ghost=barge_in.ghost_ms / 1000,
+        offset=ports.output_offset_ms / 1000,
     )
 
 
@@ -219,7 +221,12 @@ class Gate:
         now, actions = self._reach(now)
         if self._turn is None or not (_is_whole(before) and _is_whole(after)):
             return actions
-        if not self._schedule.retime(self._turn.number, now, lambda due: after.time_at(before.beat_at(due))):
+        offset = self._policy.offset
+
+        def move(due: float) -> float:
+            return after.time_at(before.beat_at(due + offset)) - offset
+
+        if not self._schedule.retime(self._turn.number, now, move):
             return actions
         return [*actions, Retimed(now, before, after), *self._pop(now)]
 
@@ -362,11 +369,12 @@ class Gate:
         return self._pop(at)
 
     def _on_our_channel(self, events: Iterable[TimedBytes]) -> Iterable[TimedBytes]:
+        """Yield what a plan may send, when it is to leave."""
         for due, data in events:
             event = decode(data)
             if event is not None and not isinstance(event, Realtime | SongPosition):
                 plain = encode(event)
-                yield due, bytes((plain[0] & 0xF0 | self._policy.output_channel, *plain[1:]))
+                yield due - self._policy.offset, bytes((plain[0] & 0xF0 | self._policy.output_channel, *plain[1:]))
 
     def _set_up(self) -> list[bytes]:
         policy = self._policy

@@ -154,6 +154,7 @@ class Heard:
 class Sent:
     """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up.
 
+    For what is planned that is `ports.output_offset_ms` before it is to sound; thru and the clock are not moved.
     Our clock, 24 messages a beat of turn 0, is told to software outputs only, not to the brain.
     """
 
