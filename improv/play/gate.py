@@ -33,6 +33,7 @@ from improv.play.echo import Echoes
 from improv.play.pulse import Pulse
 from improv.play.schedule import PEDALS, Key, Schedule, Send
 from improv.ports.link import (
+    LONGEST_WISH,
     Accepted,
     Extend,
     Extended,
@@ -45,6 +46,8 @@ from improv.ports.link import (
     Silenced,
     Silencing,
     TimedBytes,
+    Wish,
+    Wished,
     Yielded,
 )
 
@@ -53,7 +56,7 @@ if TYPE_CHECKING:  # at run time their checked types would cost the ports proces
 
 BACKLOG = 4096
 
-Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening
+Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | Wished
 
 _PEDAL_DOWN = 64
 _BANK, _BANK_LOW = 0, 32
@@ -241,6 +244,13 @@ class Gate:
         if lead.grid is not None and not (_is_whole(lead.grid) and lead.grid.bar > 0):
             return []
         return [Send(0, due, data) for due, data in self._pulse.lead(now, lead.grid, running=lead.running)]
+
+    def wish(self, now: float, wish: Wish) -> list[Action]:
+        """Pass on a wish, if it is short enough."""
+        now, actions = self._reach(now)
+        if max(len(wish.name), len(wish.value)) > LONGEST_WISH:
+            return actions
+        return [*actions, Wished(now, wish.name, wish.value)]
 
     def port_lost(self, at: float, port: str) -> list[Action]:
         """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""

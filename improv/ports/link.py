@@ -11,6 +11,8 @@ from improv.beat import Grid
 
 TimedBytes = tuple[float, bytes]
 
+LONGEST_WISH = 64  # characters of a name, and of a value
+
 
 class Role(StrEnum):
     """What a caller is to the ports process."""
@@ -18,6 +20,7 @@ class Role(StrEnum):
     BRAIN = "brain"  # hears every input, plans what is played; one at a time, the newest wins
     INPUT = "input"  # a player in software: a page, a recorded performance
     OUTPUT = "output"  # a synthesizer in software: gets a copy of everything sent
+    REMOTE = "remote"  # has wishes: a command line
 
 
 # ---- caller to ports ------------------------------------------------------------------------------
@@ -129,6 +132,17 @@ class Play:
     at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a remote would have the brain do, in the brain's own words; dropped when longer than `LONGEST_WISH`.
+
+    There is no answer. While there is no brain it goes unheard.
+    """
+
+    name: str
+    value: str
+
+
 # ---- ports to caller ------------------------------------------------------------------------------
 
 
@@ -229,6 +243,15 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Wished:
+    """A remote's `Wish`, at `at`, in order with inputs."""
+
+    at: float
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class PortState:
     """How the MIDI ports are now; sent on every change. `connected`: peers of virtual ports, else the port itself."""
 
@@ -240,6 +263,17 @@ class PortState:
 
 
 FromPorts = (
-    Welcome | Heard | Sent | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | PortState
+    Welcome
+    | Heard
+    | Sent
+    | Accepted
+    | Extended
+    | Refused
+    | Yielded
+    | Silenced
+    | Retimed
+    | Listening
+    | Wished
+    | PortState
 )
-ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Lead | Panic | Play
+ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Lead | Panic | Play | Wish

@@ -31,6 +31,7 @@ from improv.ports.link import (
     Sent,
     ToPorts,
     Welcome,
+    Wish,
 )
 from improv.ports.memory import Memory
 from improv.ports.server import Caller
@@ -160,7 +161,7 @@ class Loop:
         elif hello.role is Role.INPUT:
             self._software[caller] = self._free_name(hello.name or "software")
             self.report(self._state)
-        else:
+        elif hello.role is Role.BRAIN:
             if self._brain:
                 old, self._brain = self._brain, None
                 old.close()
@@ -186,6 +187,8 @@ class Loop:
         """Do what a caller asks. A brain that has been replaced is not listened to."""
         if isinstance(message, Panic):
             self.panic()
+        elif isinstance(message, Wish) and caller.hello.role is Role.REMOTE:
+            self._perform(self._gate.wish(clock(), message))
         elif caller is self._brain:
             self._perform(self._obey_brain(message))
 

@@ -25,6 +25,7 @@ from improv.ports.link import (
     Silenced,
     Silencing,
     TimedBytes,
+    Wished,
     Yielded,
 )
 from improv.settings import Settings
@@ -124,6 +125,7 @@ Record = (
     | Silenced
     | Retimed
     | Listening
+    | Wished
     | PortState
     | Released
     | Restarted
@@ -144,6 +146,7 @@ _KINDS: dict[str, type[Record]] = {
     "silenced": Silenced,
     "retimed": Retimed,
     "listening": Listening,
+    "wish": Wished,
     "ports": PortState,
     "released": Released,
     "brain": Restarted,
