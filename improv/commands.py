@@ -1,7 +1,6 @@
 """The commands: options in, exit code out. Each imports what does its work when it is called."""
 
 import json
-import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -232,13 +231,14 @@ def _play(
     `on_ready` is told where the ports process listens, and the key that it asks for; it must not block.
     """
     from improv.ports.spec import Spec as PortsSpec
-    from improv.runtime import Runtime
+    from improv.runtime import Runtime, lock_key
     from improv.spec import Spec as BrainSpec
 
     seed = secrets.randbits(32) if settings.model.seed is None else settings.model.seed
     authkey = secrets.token_bytes(32)
     epochs = count(1)
-    with Runtime(_lock_key(settings)) as runtime:
+    with Runtime(lock_key(settings)) as runtime:
+        runtime.share(authkey)
         ports = PortsSpec.of(settings.ports, settings.barge_in, runtime.address, authkey, runtime.memory)
         brain = BrainSpec(settings, seed, runtime.address, authkey, journal, quiet=quiet)
 
@@ -251,17 +251,6 @@ def _play(
             lambda again: replace(brain, restore=again).to_line(),
             lambda: on_ready(runtime.address, authkey),
         )
-
-
-def _lock_key(settings: Settings) -> str | None:
-    """Name what only one jam at a time can have: ports of one name in one MIDI system."""
-    from improv.ports.midi import resolve
-
-    system = resolve(settings.ports.backend)
-    if system == "none":
-        return None
-    server = os.environ.get("JACK_DEFAULT_SERVER", "") if system == "jack" else ""
-    return "-".join(filter(None, (settings.ports.name, system, server)))
 
 
 @app.command()

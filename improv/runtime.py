@@ -1,17 +1,27 @@
-"""The folder of a running jam, and the lock on it: one jam for each port name and MIDI system."""
+"""The folder of a running jam, and the lock on it: one jam for each port name and MIDI system.
 
+Other processes of the same user find the jam by its folder, and the key to its ports process in there.
+"""
+
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from improv.errors import ImprovError
+from improv.errors import ImprovError, PortError
+from improv.settings import Settings
+
+if TYPE_CHECKING:
+    from improv.ports.client import Link
 
 # The path of a local socket may be this long (104 on macOS, 108 on Linux).
 _LONGEST = 100
+_KEY = "key"  # the file in the folder
+_ANSWER_S = 2.0
 
 
 class Runtime:
@@ -27,7 +37,7 @@ class Runtime:
         if key is None:
             self.folder = Path(tempfile.mkdtemp(prefix="jam-", dir=home))
             return
-        stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in key)[:40]
+        stem = _stem(key)
         self.folder = home / stem
         self._lock = _taken(home / f"{stem}.lock")
         # What lies there was left behind by a jam that was killed.
@@ -55,6 +65,21 @@ class Runtime:
         """The file that outlives a ports process."""
         return str(self.folder / "memory")
 
+    @property
+    def key_file(self) -> Path:
+        """Where `share` leaves address and key, for `dial_running`."""
+        return self.folder / _KEY
+
+    def share(self, authkey: bytes) -> None:
+        """Let other processes of this user, and nobody else, dial in. Raises ImprovError."""
+        fresh = self.folder / f"{_KEY}.new"
+        try:
+            fresh.touch(mode=0o600)
+            fresh.write_text(json.dumps({"address": self.address, "authkey": authkey.hex()}), encoding="utf-8")
+            fresh.replace(self.key_file)
+        except OSError as error:
+            raise ImprovError(f"{self.folder}: {error.strerror}") from error
+
     def close(self) -> None:
         """Remove the folder and free the lock. Idempotent."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -63,6 +88,62 @@ class Runtime:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+
+def lock_key(settings: Settings) -> str | None:
+    """Name what only one jam at a time can have: ports of one name in one MIDI system. None: it has no ports.
+
+    Raises PortError for a MIDI system that this machine cannot have.
+    """
+    from improv.ports.midi import resolve  # noqa: PLC0415 - brings the drivers
+
+    system = resolve(settings.ports.backend)
+    if system == "none":
+        return None
+    server = os.environ.get("JACK_DEFAULT_SERVER", "") if system == "jack" else ""
+    return "-".join(filter(None, (settings.ports.name, system, server)))
+
+
+def dial_running(settings: Settings, name: str = "remote") -> "Link":
+    """Dial in to this user's jam on the ports of `settings`, as a remote called `name`; its `Welcome` has been heard.
+
+    Where no jam has these ports, the only one that runs is meant. Raises PortError when there is none, or several.
+    """
+    home, key = _home(), lock_key(settings)
+    if key is not None and (link := _dial(home / _stem(key), name)):
+        return link
+    links = [link for file in sorted(home.glob(f"*/{_KEY}")) if (link := _dial(file.parent, name))]
+    if len(links) == 1:
+        return links[0]
+    for link in links:
+        link.close()
+    raise PortError(
+        "several jams are running, none of them on these ports: name its ports (ports.name, --backend)"
+        if links
+        else "no jam is running; start one with: improv jam"
+    )
+
+
+def _dial(folder: Path, name: str) -> "Link | None":
+    """Return a connection to the jam of `folder`; None if there is none, or it does not answer."""
+    from improv.ports.client import connect  # noqa: PLC0415 - brings multiprocessing
+    from improv.ports.link import Hello, Role  # noqa: PLC0415
+
+    try:
+        shared = json.loads((folder / _KEY).read_text(encoding="utf-8"))
+        link = connect(shared["address"], bytes.fromhex(shared["authkey"]), Hello(Role.REMOTE, name))
+        if link.poll(_ANSWER_S):
+            link.recv()
+            return link
+        link.close()
+    except (OSError, EOFError, ValueError, KeyError, TypeError, PortError):
+        pass  # left behind by a jam that was killed, or just ending
+    return None
+
+
+def _stem(key: str) -> str:
+    """Return what the files of `key` are called."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in key)[:40]
 
 
 def _taken(path: Path) -> TextIO:

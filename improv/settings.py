@@ -54,6 +54,7 @@ class Ports:
     program: Annotated[int, Between(1, 128)] | None = None
     bank: Annotated[int, Between(0, 16_383)] | None = None
     max_note_s: Annotated[float, Between(0.1, 60)] = 11.0
+    output_offset_ms: Annotated[float, Between(-500, 500)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from improv.errors import ImprovError
-from improv.runtime import Runtime
+from improv.errors import ImprovError, PortError
+from improv.ports.link import Hello, Role, Wish, Wished
+from improv.runtime import Runtime, dial_running, lock_key
+from improv.settings import Ports, Settings
+from tests.ports.process import Process
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the modes of folders")
 
@@ -71,3 +74,56 @@ def test_a_folder_that_others_can_enter_is_not_used(base, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(base))
     with Runtime("improv-jack") as runtime:
         assert not runtime.folder.resolve().is_relative_to(base)
+
+
+JACK = Settings(ports=Ports(backend="jack"))
+KEY = b"k" * 32
+
+
+def jam(runtime, folder):
+    """Have a ports process where `runtime` says, with the key that is shared."""
+    runtime.share(KEY)
+    return Process(folder, runtime.address, KEY)
+
+
+def test_the_key_is_for_this_user_only():
+    with Runtime("improv-jack") as runtime:
+        runtime.share(KEY)
+        assert runtime.key_file.stat().st_mode & 0o777 == 0o600
+    assert not runtime.key_file.exists()
+
+
+def test_ports_are_told_apart_by_name_system_and_server(monkeypatch):
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "stage")
+    assert lock_key(JACK) == "improv-jack-stage"
+    monkeypatch.delenv("JACK_DEFAULT_SERVER")
+    assert lock_key(Settings(ports=Ports(backend="jack", name="second"))) == "second-jack"
+    assert lock_key(Settings(ports=Ports(backend="none"))) is None
+
+
+def test_another_process_finds_the_jam_and_is_heard(tmp_path, monkeypatch):
+    monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
+    with (
+        Runtime(lock_key(JACK)) as runtime,
+        jam(runtime, tmp_path) as ports,
+        Runtime("other-jack") as other,
+        jam(other, tmp_path / "other"),
+    ):
+        brain = ports.call(Hello(Role.BRAIN))
+        dial_running(JACK).send(Wish("mode", "duet"))
+        wished = ports.listen(brain, Wished)
+        assert (wished.name, wished.value) == ("mode", "duet")
+
+
+@pytest.mark.parametrize("settings", [JACK, Settings(ports=Ports(backend="none"))])
+def test_the_only_jam_is_meant_and_several_have_to_be_told_apart(tmp_path, settings, monkeypatch):
+    monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
+    with pytest.raises(PortError, match="no jam is running"):
+        dial_running(settings)
+    with Runtime(None) as one, Runtime(None) as two, jam(one, tmp_path / "one"):
+        two.share(KEY)  # nobody listens there: it has been killed
+        dial_running(settings).close()
+        with jam(two, tmp_path / "two"), pytest.raises(PortError, match="several jams"):
+            dial_running(settings)
+    with pytest.raises(PortError, match="no jam is running"):
+        dial_running(settings)

@@ -29,12 +29,16 @@ from improv.events import (
     decode,
     encode,
 )
+from improv.play.echo import Echoes
+from improv.play.pulse import Pulse
 from improv.play.schedule import PEDALS, Key, Schedule, Send
 from improv.ports.link import (
+    LONGEST_WISH,
     Accepted,
     Extend,
     Extended,
     Heard,
+    Lead,
     Listening,
     Plan,
     Refused,
@@ -42,6 +46,8 @@ from improv.ports.link import (
     Silenced,
     Silencing,
     TimedBytes,
+    Wish,
+    Wished,
     Yielded,
 )
 
@@ -50,11 +56,10 @@ if TYPE_CHECKING:  # at run time their checked types would cost the ports proces
 
 BACKLOG = 4096
 
-Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening
+Action = Send | Heard | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | Wished
 
 _PEDAL_DOWN = 64
 _BANK, _BANK_LOW = 0, 32
-_ECHOES_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Policy:
     fade: float = 0.150  # 0: cut at once
     ghost_velocity: int = 12
     ghost: float = 0.060
+    offset: float = 0.0  # plans are sent this much earlier than they are to sound: `Send.due` is when they leave
 
 
 def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
@@ -86,6 +92,7 @@ def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
         fade=barge_in.fade_ms / 1000 if barge_in.cut == "fade" else 0.0,
         ghost_velocity=barge_in.ghost_velocity,
         ghost=barge_in.ghost_ms / 1000,
+        offset=ports.output_offset_ms / 1000,
     )
 
 
@@ -108,6 +115,7 @@ class Gate:
     def __init__(self, policy: Policy, *, seq: int = 0, owed: Iterable[bytes] = ()) -> None:
         self._policy = policy
         self._schedule = Schedule(policy.max_note)
+        self._pulse = Pulse()
         self._owed = list(owed)
         self._is_open = False  # whether there is an output that can be sent what is owed
         self._is_lost = False  # whether there was one, and it has gone
@@ -119,8 +127,7 @@ class Gate:
         self._held: dict[str, dict[Key, int]] = {}  # port -> key held -> its seq
         self._pedals: dict[str, dict[Key, None]] = {}
         self._ghosts: deque[tuple[float, int, str, Key]] = deque()  # soft note-ons that may yet count
-        self._echoes: dict[bytes, float] = {}  # what would be an echo, and until when
-        self._echoed: set[tuple[str, Key]] = set()  # note-ons dropped as echoes, whose offs must go too
+        self._echoes = Echoes(policy.echo)
         self._channels = {policy.output_channel}
         self._backlog: deque[Heard] = deque(maxlen=BACKLOG)
 
@@ -135,21 +142,22 @@ class Gate:
 
     def next_due(self) -> float:
         """Return when `pop_due` will next have something to do, `inf` if nothing waits."""
+        return min(self.rests_until(), self._pulse.next_due())
+
+    def rests_until(self) -> float:
+        """Return when something other than our clock will be due, `inf` if nothing waits."""
         return min(self._schedule.next_due(), self._ghosts[0][0] if self._ghosts else inf)
 
     def pop_due(self, now: float) -> list[Action]:
-        """Return what is due at or before `now`."""
-        actions: list[Action] = []
-        while self._ghosts and self._ghosts[0][0] <= now:
-            due, seq, port, key = self._ghosts.popleft()
-            actions += self._pop(due)
-            if self._held.get(port, {}).get(key) == seq:
-                self._floor = max(self._floor, due)
-                actions += self._yield(due, seq)
-        return actions + self._pop(now)
+        """Return what is due at or before `now`. While we lead, `now` must be the time it really is."""
+        ticks: list[Action] = [Send(0, due, data) for due, data in self._pulse.pop_due(now)]
+        return ticks + self._pop_until(now)
 
     def play_until(self, end: float) -> list[Action]:
-        """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next."""
+        """Return what is due at or before `end`, each at its due time exactly: for a replay, before what comes next.
+
+        Nobody leads in a replay: the clock is not kept.
+        """
         actions: list[Action] = []
         while (due := self.next_due()) <= end and due < inf:
             actions += self.pop_due(due)
@@ -165,8 +173,11 @@ class Gate:
         event = decode(data)
         if event is None or not self._listens_to(event):
             return actions
+        if self._pulse.is_leading and isinstance(event, Realtime | SongPosition):
+            return actions  # our own clock, coming back
         data = encode(event)
-        if self._is_echo(at, port, event, data):
+        is_held = isinstance(event, NoteOff) and (event.channel, event.pitch) in self._held.get(port, {})
+        if self._echoes.has(at, port, event, data, is_held=is_held):
             return actions
         return actions + self._hear(at, port, event, data)
 
@@ -213,7 +224,12 @@ class Gate:
         now, actions = self._reach(now)
         if self._turn is None or not (_is_whole(before) and _is_whole(after)):
             return actions
-        if not self._schedule.retime(self._turn.number, now, lambda due: after.time_at(before.beat_at(due))):
+        offset = self._policy.offset
+
+        def move(due: float) -> float:
+            return after.time_at(before.beat_at(due + offset)) - offset
+
+        if not self._schedule.retime(self._turn.number, now, move):
             return actions
         return [*actions, Retimed(now, before, after), *self._pop(now)]
 
@@ -222,6 +238,19 @@ class Gate:
         now, actions = self._reach(now)
         self._lowest, self._highest = lowest, highest
         return [*actions, Listening(now, lowest, highest)]
+
+    def lead(self, now: float, lead: Lead) -> list[Action]:
+        """Send the clock on a grid, or no more. It passes by what is heard and played, and is in no replay."""
+        if lead.grid is not None and not (_is_whole(lead.grid) and lead.grid.bar > 0):
+            return []
+        return [Send(0, due, data) for due, data in self._pulse.lead(now, lead.grid, running=lead.running)]
+
+    def wish(self, now: float, wish: Wish) -> list[Action]:
+        """Pass on a wish, if it is short enough."""
+        now, actions = self._reach(now)
+        if max(len(wish.name), len(wish.value)) > LONGEST_WISH:
+            return actions
+        return [*actions, Wished(now, wish.name, wish.value)]
 
     def port_lost(self, at: float, port: str) -> list[Action]:
         """Release what the human held on `port`, as note-offs and pedal lifts heard at `at`."""
@@ -232,7 +261,7 @@ class Gate:
             actions += self._hear(at, port, event, encode(event))
         self._held.pop(port, None)
         self._pedals.pop(port, None)
-        self._echoed = {(name, key) for name, key in self._echoed if name != port}
+        self._echoes.lose(port)
         return actions
 
     def output_lost(self, now: float) -> list[Action]:
@@ -263,9 +292,19 @@ class Gate:
     def _reach(self, at: float) -> tuple[float, list[Action]]:
         """Do what is due before something stamped `at`; nothing happens before what has happened."""
         at = max(at, self._floor)
-        actions = self.pop_due(at)
+        actions = self._pop_until(at)
         self._floor = at
         return at, actions
+
+    def _pop_until(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        while self._ghosts and self._ghosts[0][0] <= now:
+            due, seq, port, key = self._ghosts.popleft()
+            actions += self._pop(due)
+            if self._held.get(port, {}).get(key) == seq:
+                self._floor = max(self._floor, due)
+                actions += self._yield(due, seq)
+        return actions + self._pop(now)
 
     def _pop(self, now: float) -> list[Action]:
         return self._emit(self._schedule.pop_due(now), now)
@@ -284,31 +323,14 @@ class Gate:
             if self._turn is not None and send.turn == self._turn.number and kind == 0x90:
                 self._turn.began = True
             self._channels.add(send.data[0] & 0x0F)
-            self._echoes[_echo_key(send.data)] = max(send.due, now) + self._policy.echo
-        if len(self._echoes) > _ECHOES_KEPT:
-            self._echoes = {key: until for key, until in self._echoes.items() if until >= self._floor}
+            self._echoes.expect(max(send.due, now), send.data)
+        self._echoes.forget(self._floor)
         return list(sends)
 
     def _listens_to(self, event: Event) -> bool:
         if self._policy.input_channel is None or isinstance(event, Realtime | SongPosition):
             return True
         return event.channel == self._policy.input_channel
-
-    def _is_echo(self, at: float, port: str, event: Event, data: bytes) -> bool:
-        echo = at <= self._echoes.get(_echo_key(data), -inf)
-        if isinstance(event, NoteOn):
-            key = (port, (event.channel, event.pitch))
-            self._echoed.discard(key)
-            if echo:
-                self._echoed.add(key)
-        elif isinstance(event, NoteOff):
-            key = (port, (event.channel, event.pitch))
-            if key in self._echoed:
-                self._echoed.discard(key)
-                return True
-            # Held before our note sounded: this is the finger coming up, not our off coming back.
-            return echo and key[1] not in self._held.get(port, {})
-        return echo
 
     def _hear(self, at: float, port: str, event: Event, data: bytes) -> list[Action]:
         self._seq += 1
@@ -357,11 +379,12 @@ class Gate:
         return self._pop(at)
 
     def _on_our_channel(self, events: Iterable[TimedBytes]) -> Iterable[TimedBytes]:
+        """Yield what a plan may send, when it is to leave."""
         for due, data in events:
             event = decode(data)
             if event is not None and not isinstance(event, Realtime | SongPosition):
                 plain = encode(event)
-                yield due, bytes((plain[0] & 0xF0 | self._policy.output_channel, *plain[1:]))
+                yield due - self._policy.offset, bytes((plain[0] & 0xF0 | self._policy.output_channel, *plain[1:]))
 
     def _set_up(self) -> list[bytes]:
         policy = self._policy
@@ -372,11 +395,6 @@ class Gate:
         if policy.program is not None:
             events.append(ProgramChange(policy.program, policy.output_channel))
         return [encode(event) for event in events]
-
-
-def _echo_key(data: bytes) -> bytes:
-    """Return what an echo is known by: a note's channel, pitch and on or off; all the bytes of the rest."""
-    return data[:2] if data[0] & 0xE0 == 0x80 else data
 
 
 def _is_whole(grid: Grid) -> bool:

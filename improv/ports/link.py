@@ -11,6 +11,8 @@ from improv.beat import Grid
 
 TimedBytes = tuple[float, bytes]
 
+LONGEST_WISH = 64  # characters of a name, and of a value
+
 
 class Role(StrEnum):
     """What a caller is to the ports process."""
@@ -18,6 +20,7 @@ class Role(StrEnum):
     BRAIN = "brain"  # hears every input, plans what is played; one at a time, the newest wins
     INPUT = "input"  # a player in software: a page, a recorded performance
     OUTPUT = "output"  # a synthesizer in software: gets a copy of everything sent
+    REMOTE = "remote"  # has wishes: a command line
 
 
 # ---- caller to ports ------------------------------------------------------------------------------
@@ -104,6 +107,19 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Send MIDI clock on `grid` from now on, whether `running` or not; None: no more. See `improv.play.pulse`.
+
+    Followers start at the first bar line after `running` has become true. While there is a clock of ours, what comes in
+    as clock, start, stop, continue or song position is taken for it, and dropped. It outlives its brain; the ports
+    process that comes after a lost one has to be told again.
+    """
+
+    grid: Grid | None
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Panic:
     """Silence everything on our channels, paced."""
 
@@ -114,6 +130,17 @@ class Play:
 
     data: bytes
     at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a remote would have the brain do, in the brain's own words; dropped when longer than `LONGEST_WISH`.
+
+    There is no answer. While there is no brain it goes unheard.
+    """
+
+    name: str
+    value: str
 
 
 # ---- ports to caller ------------------------------------------------------------------------------
@@ -139,7 +166,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up."""
+    """A message that left: `due` when it should have, `at` when the driver had taken it. Turn 0: thru and set-up.
+
+    For what is planned that is `ports.output_offset_ms` before it is to sound; thru and the clock are not moved.
+    Our clock, 24 messages a beat of turn 0, is told to software outputs only, not to the brain.
+    """
 
     turn: int
     due: float
@@ -212,6 +243,15 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Wished:
+    """A remote's `Wish`, at `at`, in order with inputs."""
+
+    at: float
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class PortState:
     """How the MIDI ports are now; sent on every change. `connected`: peers of virtual ports, else the port itself."""
 
@@ -223,6 +263,17 @@ class PortState:
 
 
 FromPorts = (
-    Welcome | Heard | Sent | Accepted | Extended | Refused | Yielded | Silenced | Retimed | Listening | PortState
+    Welcome
+    | Heard
+    | Sent
+    | Accepted
+    | Extended
+    | Refused
+    | Yielded
+    | Silenced
+    | Retimed
+    | Listening
+    | Wished
+    | PortState
 )
-ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Panic | Play
+ToPorts = Hello | Plan | Extend | Flush | Retime | Listen | Lead | Panic | Play | Wish

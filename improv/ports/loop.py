@@ -21,6 +21,7 @@ from improv.ports.link import (
     Flush,
     FromPorts,
     Hello,
+    Lead,
     Listen,
     Panic,
     Plan,
@@ -30,6 +31,7 @@ from improv.ports.link import (
     Sent,
     ToPorts,
     Welcome,
+    Wish,
 )
 from improv.ports.memory import Memory
 from improv.ports.server import Caller
@@ -40,6 +42,7 @@ INBOX = 8192  # a flood beyond this is lost, and counted
 
 _REST = 1.0  # seconds in which nothing is due: time to collect garbage
 _GARBAGE = 5000
+_SYSTEM = 0xF0  # status bytes from here on are no channel's: our clock
 
 Output = Callable[[bytes], object]
 Call = Callable[[], object]
@@ -145,7 +148,8 @@ class Loop:
             self._brain.send(self._port_state())
 
     def stop(self) -> None:
-        """Leave `run`."""
+        """Leave `run`, and stop whoever follows our clock."""
+        self._perform(self._gate.lead(clock(), Lead(None, running=False)))
         self._running = False
 
     def attach(self, caller: Caller) -> None:
@@ -157,7 +161,7 @@ class Loop:
         elif hello.role is Role.INPUT:
             self._software[caller] = self._free_name(hello.name or "software")
             self.report(self._state)
-        else:
+        elif hello.role is Role.BRAIN:
             if self._brain:
                 old, self._brain = self._brain, None
                 old.close()
@@ -183,6 +187,8 @@ class Loop:
         """Do what a caller asks. A brain that has been replaced is not listened to."""
         if isinstance(message, Panic):
             self.panic()
+        elif isinstance(message, Wish) and caller.hello.role is Role.REMOTE:
+            self._perform(self._gate.wish(clock(), message))
         elif caller is self._brain:
             self._perform(self._obey_brain(message))
 
@@ -199,6 +205,8 @@ class Loop:
                 return gate.retime(now, before, after)
             case Listen(lowest, highest):
                 return gate.listen(now, lowest, highest)
+            case Lead():
+                return gate.lead(now, message)
         return []
 
     def play(self, caller: Caller, at: float, data: bytes) -> None:
@@ -227,11 +235,14 @@ class Loop:
             else:
                 told.append(action)
         for message in told:
-            if self._brain:
+            if not isinstance(message, Sent):
+                if self._brain:
+                    self._brain.send(message)
+                continue
+            if self._brain and message.data[0] < _SYSTEM:
                 self._brain.send(message)
-            if isinstance(message, Sent):
-                for caller in self._outputs:
-                    caller.send(message)
+            for caller in self._outputs:
+                caller.send(message)
 
     def _send(self, data: bytes) -> None:
         ledger = self._memory.ledger
@@ -256,5 +267,5 @@ class Loop:
         return next(each for each in names if each not in taken)
 
     def _collect(self, now: float) -> None:
-        if gc.get_count()[0] > _GARBAGE and self._gate.next_due() > now + _REST:
+        if gc.get_count()[0] > _GARBAGE and self._gate.rests_until() > now + _REST:
             gc.collect()

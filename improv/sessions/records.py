@@ -26,6 +26,7 @@ from improv.ports.link import (
     Silenced,
     Silencing,
     TimedBytes,
+    Wished,
     Yielded,
 )
 from improv.settings import Controls, Preset, Settings
@@ -154,6 +155,7 @@ Record = (
     | Silenced
     | Retimed
     | Listening
+    | Wished
     | PortState
     | Steered
     | Beat
@@ -176,6 +178,7 @@ _KINDS: dict[str, type[Record]] = {
     "silenced": Silenced,
     "retimed": Retimed,
     "listening": Listening,
+    "wish": Wished,
     "ports": PortState,
     "steered": Steered,
     "beat": Beat,

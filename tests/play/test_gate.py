@@ -13,6 +13,7 @@ from improv.ports.link import (
     Extend,
     Extended,
     Heard,
+    Lead,
     Listening,
     Plan,
     Refused,
@@ -116,10 +117,18 @@ def test_what_was_held_on_a_lost_port_is_released():
 
 
 def test_settings_become_seconds_and_channels_from_zero():
-    ports = Ports(input_channel=3, output_channel=10, echo_ms=20, program=1, bank=129)
+    ports = Ports(input_channel=3, output_channel=10, echo_ms=20, program=1, bank=129, output_offset_ms=-12)
     policy = policy_of(ports, BargeIn(cut="now", ghost_ms=50))
     assert policy == Policy(
-        input_channel=2, output_channel=9, echo=0.02, program=0, bank=129, fade=0.0, ghost=0.05, ghost_velocity=12
+        input_channel=2,
+        output_channel=9,
+        echo=0.02,
+        program=0,
+        bank=129,
+        fade=0.0,
+        ghost=0.05,
+        ghost_velocity=12,
+        offset=-0.012,
     )
 
 
@@ -139,6 +148,16 @@ def test_what_a_plan_may_not_send_is_left_out():
     gate = Gate(Policy())
     gate.plan(0.0, Plan(1, 0, ((1.0, b"\xf0\x01\xf7"), (1.0, b"\xf8"), (1.0, b"\x90"), (1.0, bytes((0x90, 60, 0))))))
     assert gate.pop_due(9.0) == []
+
+
+def test_a_slow_synthesizer_is_sent_its_notes_earlier():
+    gate = Gate(Policy(offset=0.125, thru=True))
+    gate.plan(0.5, answer())
+    gate.extend(0.5, Extend(1, ((2.0, on(50)), (2.5, off(50)))))
+    assert sent(gate.play_until(1.6)) == [(0.875, on(60)), (1.375, off(60)), (1.375, on(64))]
+    gate.retime(1.75, Grid(0.0, 0.0, 1.0), Grid(2.0, 2.0, 0.5))
+    assert sent(gate.play_until(9.0)) == [(1.875, off(64)), (1.875, on(50)), (2.125, off(50))]
+    assert sent(gate.receive(10.0, "keys", on(60))) == [(10.0, on(60))]
 
 
 def test_a_plan_replaces_one_that_has_not_sounded():
@@ -510,6 +529,40 @@ def test_thru_notes_of_a_lost_port_get_their_offs():
     assert sent(gate.port_lost(2.0, "keys")) == [(2.0, off(60)), (2.0, control(64, 0))]
 
 
+# ---- our clock --------------------------------------------------------------------------------------
+
+
+def test_the_clock_is_sent_beside_the_music():
+    gate = Gate(Policy())
+    gate.plan(0.1, answer())
+    assert gate.lead(0.2, Lead(Grid(1.0, 0.0, 24.0), running=True)) == [Send(0, 0.2, b"\xfa")]
+    assert gate.lead(0.3, Lead(Grid(1.0, 0.0, 24.0), running=False)) == [Send(0, 0.3, b"\xfc")]
+    assert (gate.next_due(), gate.rests_until()) == (1.0, 1.0)
+    assert sent(gate.pop_due(1.0)) == [(1.0, b"\xf8"), (1.0, on(60))]
+    assert sent(gate.pop_due(1.5)) == [(1.5, off(60)), (1.5, on(64))]
+    assert gate.pop_due(2.0) == [Send(0, 2.0, b"\xf8"), Send(1, 2.0, off(64))]
+    assert (gate.next_due(), gate.rests_until()) == (3.0, inf)
+    assert told(gate.receive(2.1, "keys", on(72)), Heard)[0].at == 2.1
+    assert gate.pop_due(3.0) == [Send(0, 3.0, b"\xf8")]
+    assert told(gate.receive(2.9, "keys", off(72)), Heard)[0].at == 2.9, "the clock holds nothing up"
+
+
+def test_while_we_lead_a_clock_that_comes_in_is_our_own():
+    gate = Gate(Policy())
+    gate.lead(0.2, Lead(Grid(0.0, 0.0, 0.5), running=False))
+    transport = (b"\xf8", b"\xfa", b"\xfb", b"\xfc", b"\xf2\x01\x02")
+    assert [gate.receive(0.3, "keys", data) for data in transport] == [[]] * 5
+    gate.lead(0.4, Lead(None, running=False))
+    assert [heard(gate.receive(0.5, "keys", data)) for data in transport] == [[data] for data in transport]
+
+
+def test_a_grid_that_is_none_leads_nobody():
+    gate = Gate(Policy())
+    for grid in (Grid(0.0, 0.0, 0.0), Grid(inf, 0.0, 0.5), Grid(0.0, 0.0, 0.5, bar=0)):
+        assert gate.lead(0.0, Lead(grid, running=True)) == []
+        assert gate.next_due() == inf
+
+
 # ---- the output -------------------------------------------------------------------------------------
 
 
@@ -583,6 +636,7 @@ POLICIES = st.builds(
     fade=st.sampled_from((0.0, 0.15)),
     max_note=st.sampled_from((0.2, 11.0)),
     echo=st.sampled_from((0.0, 0.03)),
+    offset=st.sampled_from((0.0, 0.1, -0.1)),
 )
 
 

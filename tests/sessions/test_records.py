@@ -19,6 +19,7 @@ from improv.ports.link import (
     Sent,
     Silenced,
     Silencing,
+    Wished,
     Yielded,
 )
 from improv.sessions.records import (
@@ -84,6 +85,7 @@ records = st.one_of(
     st.builds(Silenced, times, st.sampled_from(Silencing)),
     st.builds(Retimed, times, grids, grids),
     st.builds(Listening, times, numbers, numbers),
+    st.builds(Wished, times, names, names),
     st.builds(Accepted, numbers, times),
     st.builds(Refused, numbers),
     st.builds(Yielded, numbers, numbers, times),
