@@ -362,19 +362,28 @@ def bench(
     reading: Annotated[
         Path | None, typer.Option(metavar="CORPUS", help="Only how fast this corpus is read, next to pretty_midi.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="With --calls: how many; with --reading: files to compare.")] = 50,
-    model: Annotated[str, typer.Option(metavar="NAME-or-FILE", help="With --calls: who answers.")] = "lstm",
+    count: Annotated[
+        int,
+        typer.Option(min=1, help="With --calls: how many; with --reading and --turn-taking: files of a folder."),
+    ] = 50,
+    model: Annotated[
+        str, typer.Option(metavar="NAME-or-FILE", help="With --calls and --turn-taking: who answers.")
+    ] = "lstm",
     training: Annotated[
         Path | None, typer.Option(metavar="CORPUS", help="Only how fast the networks train on this corpus.")
+    ] = None,
+    turn_taking: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Only how well phrase ends are told in these MIDI files; may be repeated."),
     ] = None,
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run, run_reading, run_training
+    from improv.bench import run, run_reading, run_training, run_turn_taking
 
-    if sum(folder is not None for folder in (calls, reading, training)) > 1:
-        raise UsageError("--calls, --reading and --training: one at a time")
+    if sum(bool(asked) for asked in (calls, reading, training, turn_taking)) > 1:
+        raise UsageError("--calls, --reading, --training and --turn-taking: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
 
     def say(line: str) -> None:
@@ -385,6 +394,8 @@ def bench(
             raise typer.Exit(run_reading(json_file, screen.print, say, reading, count))
     except ImportError as error:
         raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
+    if turn_taking:
+        raise typer.Exit(run_turn_taking(json_file, screen.print, say, turn_taking, count, model))
     if training is not None:
         raise typer.Exit(run_training(json_file, screen.print, say, training))
     raise typer.Exit(run(json_file, screen.print, say, calls, count, model))

@@ -3,7 +3,7 @@
 Nothing here prints: `say` is told of the progress, `show` is given the table.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the processes that measure are in this package too, and hav
 
     from improv.bench.figures import Row
 
-__all__ = ["FULL", "Size", "measure", "run", "run_reading", "run_training"]
+__all__ = ["FULL", "Size", "measure", "run", "run_reading", "run_training", "run_turn_taking"]
 
 Say = Callable[[str], None]
 
@@ -94,6 +94,22 @@ def run_training(json_path: Path | None, show: Callable[["Table"], None], say: S
     from improv.bench import training
 
     return _report(json_path, show, lambda: list(training.measure(corpus, say)))
+
+
+def run_turn_taking(
+    json_path: Path | None, show: Callable[["Table"], None], say: Say, folders: Sequence[Path], count: int, model: str
+) -> int:
+    """Measure how a phrase's end is told in `count` performances of each folder; else as `run`. Raises ImprovError."""
+    from improv.bench import turn_report
+
+    if json_path is not None:
+        _write(json_path, "")
+    report = turn_report.measure(folders, count, say, model)
+    for table in report.tables():
+        show(table)
+    if json_path is not None:
+        _write(json_path, report.to_json())
+    return 0
 
 
 def _report(json_path: Path | None, show: Callable[["Table"], None], measured: Callable[[], "list[Row]"]) -> int:

@@ -108,7 +108,8 @@ def together(corpora: Sequence[Corpus]) -> list[Row]:
 
 def _means(corpora: Sequence[Corpus]) -> tuple[_Means, _Means]:
     """Return the means over the folders (1, thresholds), and those of each choice of files (2000, thresholds)."""
-    here, drawn = [], []
+    here: list[tuple[Numbers, Numbers]] = []
+    drawn: list[tuple[Numbers, Numbers]] = []
     for place, corpus in enumerate(corpora):
         chosen = draws(len(corpus.files), _SEED + place)
         takeovers = np.array([[taken.takeovers for taken in file.taken] for file in corpus.files], float)

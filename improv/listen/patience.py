@@ -30,8 +30,8 @@ class Signs(NamedTuple):
 
 
 # Of the threshold's logarithm: fitted to performances for training (docs/turn-taking.md).
-CONSTANT = 0.111
-WEIGHTS = Signs(0.396, 0.212, 0.629, -0.123)
+CONSTANT = 0.107
+WEIGHTS = Signs(0.385, 0.230, 0.584, -0.113)
 
 
 class _Mean:
@@ -54,7 +54,7 @@ class _Mean:
 class Patience:
     """Remember how a player goes from note to note, and say how long a silence may last before the phrase is over.
 
-    Feed it each step within a phrase. What a tied player means by a short silence is the end; a player who often
+    Feed it each step within a phrase. A player who ties all notes and lifts all keys has ended; a player who often
     rests, or plays unevenly, is given time; after a note that was held long the end is near.
     """
 

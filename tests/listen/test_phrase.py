@@ -71,12 +71,53 @@ def test_a_note_before_the_deadline_goes_on_with_the_phrase_and_one_after_it_beg
     assert listener.call.velocities == (80,)
 
 
+def test_nobody_is_known_at_first():
+    listener = PhraseListener(Silence())
+    play(listener, (0.0, 0.1), (0.2, 0.3), (0.4, 0.5))
+    assert listener.threshold == 0.8
+
+
 def test_a_quick_player_is_answered_sooner_than_a_slow_one():
     quick, slow = PhraseListener(Silence()), PhraseListener(Silence())
-    play(quick, *((n * 0.12, n * 0.12 + 0.1) for n in range(12)))
-    play(slow, *((n * 0.6, n * 0.6 + 0.5) for n in range(12)))
-    assert quick.threshold == pytest.approx(0.4)
-    assert slow.threshold == pytest.approx(1.2)
+    play(quick, *((n * 0.12, n * 0.12 + 0.1) for n in range(40)))
+    play(slow, *((n * 0.6, n * 0.6 + 0.3) for n in range(40)))
+    assert quick.threshold < 0.5
+    assert slow.threshold > 0.7
+
+
+def test_who_ties_all_notes_is_answered_sooner_than_who_detaches_them():
+    tied, detached = PhraseListener(Silence()), PhraseListener(Silence())
+    play(tied, *((n * 0.4, n * 0.4 + 0.42) for n in range(40)))
+    play(detached, *((n * 0.4, n * 0.4 + 0.1) for n in range(40)))
+    assert tied.threshold == 0.4
+    assert detached.threshold > 2 * tied.threshold
+
+
+def test_a_note_held_long_is_answered_sooner():
+    short, long = PhraseListener(Silence()), PhraseListener(Silence())
+    for listener, last in ((short, 0.2), (long, 1.5)):
+        play(listener, *((n * 0.4, n * 0.4 + 0.2) for n in range(40)))
+        play(listener, (16.0, 16.0 + last), first=41)
+    assert long.threshold < short.threshold
+
+
+def test_a_player_who_is_cut_off_is_given_more_time():
+    listener = PhraseListener(Silence())
+    play(listener, *((n * 0.2, n * 0.2 + 0.15) for n in range(30)))
+    before = listener.threshold
+    onset = listener.deadline + 0.2
+    play(listener, (onset, onset + 0.15), first=31)
+    assert listener.call.number == 2
+    assert listener.threshold > 1.2 * before
+
+
+def test_a_player_who_begins_again_after_the_answer_has_ended_a_phrase():
+    listener, other = PhraseListener(Silence()), PhraseListener(Silence())
+    for each, pause in ((listener, 1.0), (other, 9.0)):
+        play(each, *((n * 0.2, n * 0.2 + 0.15) for n in range(30)))
+        onset = each.deadline + pause
+        play(each, (onset, onset + 0.15), first=31)
+    assert listener.threshold == pytest.approx(other.threshold)
 
 
 def test_chords_say_nothing_of_the_pace():
