@@ -99,6 +99,7 @@ class Brain:
         other: str = "",
     ) -> None:
         self.musician = musician
+        self._style = musician.controls.style  # that of the other engine, which knows no other
         self._ask_other = ask_other
         self._other = other
         self._link = link
@@ -352,7 +353,7 @@ class Brain:
             question = self.musician.ask(cue, self.musician.grid)
             if question is None:
                 return
-            if self._ask_other is not None and self.musician.written(cue) is None:
+            if self._ask_other is not None and self._may_ask(cue):
                 self._asked = question
                 self._ask_other(question.heard, question.brief)
             for result in self.musician.thinking(question):
@@ -366,6 +367,10 @@ class Brain:
                 self._console.trouble(
                     f"degraded: the model has failed, there are no answers; details in {keep_traceback(error)}"
                 )
+
+    def _may_ask(self, cue: Cue) -> bool:
+        """Say whether the other engine can be asked: it plays no parts of streams, and in one style."""
+        return not cue.streams and self.musician.written(cue) is None and self.musician.controls.style == self._style
 
     def take(self, answer: Answer) -> None:
         """Let an answer that the other engine has written be played, if it is still asked for, and in time."""

@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -95,9 +95,10 @@ def jam(
         "--record": record,
         "--no-record": False if no_record else record and True,
     }
-    settings = _settings(config_file, overrides)
+    chosen = _chosen(config_file, overrides)
+    settings = chosen.settings
     if not settings.session.record:
-        raise typer.Exit(_play(ctx.obj, settings, None, quiet=quiet, on_ready=lambda _address, _authkey: None))
+        raise typer.Exit(_play(ctx.obj, chosen, None, quiet=quiet, on_ready=lambda _address, _authkey: None))
     from improv.console import Console
     from improv.sessions.journal import reserve
 
@@ -108,7 +109,7 @@ def jam(
         Thread(target=_export_others, args=(folder, journal), name="export", daemon=True).start()
 
     try:
-        code = _play(ctx.obj, settings, journal, quiet=quiet, on_ready=on_ready)
+        code = _play(ctx.obj, chosen, journal, quiet=quiet, on_ready=on_ready)
     finally:
         with suppress(OSError):
             if not journal.stat().st_size:
@@ -133,6 +134,10 @@ def demo(
     model: Model = None,
     engine: Engine = None,
     style: Style = None,
+    mode: Mode = None,
+    key: Key = None,
+    tempo: Tempo = None,
+    bpm: Bpm = None,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -149,9 +154,13 @@ def demo(
         "--model": model,
         "--engine": engine,
         "--style": style,
+        "--mode": mode,
+        "--key": key,
+        "--tempo": tempo,
+        "--bpm": bpm,
         "--seed": seed,
     }
-    settings = _settings(config_file, overrides)
+    chosen = _chosen(config_file, overrides)
     part = rehearse(file or DEMO, seconds)
     journal = _fresh(out, "session.jsonl", "session.mid", "roll.png")
     supervisor: Supervisor = ctx.obj
@@ -159,7 +168,7 @@ def demo(
     def on_ready(address: str, authkey: bytes) -> None:
         perform(part, address, authkey, supervisor.stop)
 
-    code = _play(supervisor, settings, journal, quiet=quiet, on_ready=on_ready)
+    code = _play(supervisor, chosen, journal, quiet=quiet, on_ready=on_ready)
     console = Console(quiet=quiet)
     kept = _export(journal)
     console.say(f"session: {kept}")
@@ -200,18 +209,32 @@ def _fresh(folder: Path, *names: str) -> Path:
     return folder / names[0]
 
 
-def _settings(config_file: Path | None, overrides: dict[str, object]) -> Settings:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The settings of a jam, and where they come from: the file that may be edited, its stamp, and the options."""
+
+    settings: Settings
+    config: Path
+    seen: tuple[int, int, int] | None
+    overrides: dict[str, object]
+
+
+def _chosen(config_file: Path | None, overrides: dict[str, object]) -> _Chosen:
     """Return the settings of a jam. Refuses before a port opens a model, a style or an engine that cannot be had."""
     from improv.control.values import applied
+    from improv.edits import stamp
     from improv.engine import device
     from improv.predict.weights import check_style, find, inspect
 
+    # One that is not there may be made while playing.
+    file = (config_file or Path(config.NAME)).absolute()
+    seen = stamp(file)
     settings = config.load(config_file, _given(overrides))
     device.check(settings.model.engine)
     card = inspect(find(settings.model.name))
     for controls in (settings.controls, *(applied(settings.controls, each.values) for each in settings.presets)):
         check_style(settings.model.name, card, controls.style)
-    return settings
+    return _Chosen(settings, file, seen, _given(overrides))
 
 
 def _given(overrides: dict[str, object]) -> dict[str, object]:
@@ -220,7 +243,7 @@ def _given(overrides: dict[str, object]) -> dict[str, object]:
 
 def _play(
     supervisor: Supervisor,
-    settings: Settings,
+    chosen: _Chosen,
     journal: Path | None,
     *,
     quiet: bool,
@@ -234,13 +257,24 @@ def _play(
     from improv.runtime import Runtime, lock_key
     from improv.spec import Spec as BrainSpec
 
+    settings = chosen.settings
     seed = secrets.randbits(32) if settings.model.seed is None else settings.model.seed
     authkey = secrets.token_bytes(32)
     epochs = count(1)
     with Runtime(lock_key(settings)) as runtime:
         runtime.share(authkey)
         ports = PortsSpec.of(settings.ports, settings.barge_in, runtime.address, authkey, runtime.memory)
-        brain = BrainSpec(settings, seed, runtime.address, authkey, journal, quiet=quiet)
+        brain = BrainSpec(
+            settings,
+            seed,
+            runtime.address,
+            authkey,
+            journal,
+            quiet=quiet,
+            config=chosen.config,
+            seen=chosen.seen,
+            overrides=chosen.overrides,
+        )
 
         def ports_line(_again: bool) -> bytes:
             runtime.free_address()
@@ -268,6 +302,45 @@ def controls(config_file: ConfigFile = None) -> None:
         bound = bindings.get(row.name)
         channel = f" ch {bound.channel + 1}" if bound and bound.channel is not None else ""
         print(f"{f'CC {bound.control}{channel}' if bound else '-':<12}{row.name:<15}{values(row):<38}{row.help}")
+
+
+@app.command(name="set", context_settings={"ignore_unknown_options": True})  # -5 is a value
+def set_control(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A control or an action; `improv controls` lists them.")],
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="Its new value; none for an action.")] = None,
+    config_file: ConfigFile = None,
+    backend: Backend = None,
+) -> None:
+    """Change a control of the running jam, or have an action done."""
+    from improv.control.values import wish
+
+    wish(name, value)
+    _tell_jam(config.load(config_file, _given({"--backend": backend})), name, value or "")
+
+
+@app.command()
+def learn(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A control or an action; off: wait no longer.")],
+    config_file: ConfigFile = None,
+    backend: Backend = None,
+) -> None:
+    """Have the running jam bind a control to the next controller that you move."""
+    from improv.control.values import entry
+
+    wanted = None if name == "off" else entry(name).name
+    _tell_jam(config.load(config_file, _given({"--backend": backend})), "learn", wanted or "")
+
+
+def _tell_jam(settings: Settings, name: str, value: str) -> None:
+    """Send a wish to the jam that runs under these settings. Raises ImprovError if there is none."""
+    from improv.ports.link import Wish
+    from improv.runtime import dial_running
+
+    link = dial_running(settings)
+    try:
+        link.send(Wish(name, value))
+    finally:
+        link.close()
 
 
 @app.command()

@@ -13,10 +13,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from improv.brain import Brain
 from improv.console import Console, keep_traceback
+from improv.control.surface import Surface
+from improv.edits import Watch, reread
 from improv.engine.client import NAME, EngineProcess
 from improv.engine.device import gpu_usable
 from improv.engine.wire import Start
@@ -28,8 +31,10 @@ from improv.predict.engine import Engine, ModelInfo
 from improv.predict.engines import engine_of
 from improv.predict.weights import find, load
 from improv.sessions.journal import Journal
+from improv.sessions.learned import read_learned
 from improv.settings import Settings
 from improv.spec import Spec
+from improv.steering import Steering
 
 BEAT_S = 0.5
 _REDIAL_S = 0.02
@@ -137,7 +142,7 @@ def _listen_to_supervisor(loop: asyncio.AbstractEventLoop, stop: Callable[[str],
     threading.Thread(target=read, name="supervisor", daemon=True).start()
 
 
-async def run(spec: Spec, engine: Engine) -> str:
+async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
     """Jam until told to stop; return the reason."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
@@ -155,13 +160,16 @@ async def run(spec: Spec, engine: Engine) -> str:
     loop.set_exception_handler(report)
     musician = Musician(engine, Manner.of(spec.settings), spec.seed)
     brain: Brain | None = None
+    steering: Steering | None = None
     link = PortsLink(
         lambda seq: connect(spec.address, spec.authkey, Hello(Role.BRAIN, "brain", seq)),
-        on_message=lambda message: brain.receive(message) if brain else None,
+        on_message=lambda message: steering.receive(message) if steering else None,
         on_lost=lambda: brain.ports_lost() if brain else None,
     )
     other = _other_engine(spec.settings, engine.info, console)
     brain = Brain(musician, link, journal, console, other.ask if other else None, NAME)
+    surface = _surface(spec.settings, styles, console)
+    steering = Steering(brain, link, console, spec.settings, styles, surface)
     if spec.restore and spec.journal is not None:
         brain.restore(*journal.heard_so_far())
     else:
@@ -178,8 +186,11 @@ async def run(spec: Spec, engine: Engine) -> str:
     if other is not None:
         other.open(loop, brain.take)
     beats = loop.create_task(_beat())
+    edits = loop.create_task(_watch(spec, steering, styles))
     reason = await stopped
     beats.cancel()
+    edits.cancel()
+    steering.stop()
     brain.stop()
     if other is not None:
         other.close()
@@ -199,6 +210,31 @@ def _other_engine(settings: Settings, model: ModelInfo, console: Console) -> Eng
     return EngineProcess(start, console.say, console.trouble, only_if_faster=wanted == "auto")
 
 
+def _surface(settings: Settings, styles: tuple[str, ...], console: Console) -> Surface:
+    """Return the surface, with what was learned earlier. A damaged file of that is said, and left alone."""
+    learned = {}
+    if settings.midi.learned is not None:
+        try:
+            learned = read_learned(Path(settings.midi.learned).expanduser())
+        except ImprovError as error:
+            console.trouble(str(error))
+    programs = [preset.program for preset in settings.presets]
+    return Surface(settings.midi, settings.pedals, programs, styles, learned)
+
+
+async def _watch(spec: Spec, steering: Steering, styles: tuple[str, ...]) -> None:
+    """Look now and then whether the file has been edited, and have what it says now applied."""
+    if spec.config is None:
+        return
+    watch, settings = Watch(spec.config, spec.seen), spec.settings
+    while True:
+        await asyncio.sleep(BEAT_S)
+        if watch.look():
+            edit = await asyncio.to_thread(reread, spec.config, spec.overrides, settings, styles)
+            settings = edit.settings
+            steering.edited(edit)
+
+
 async def _beat() -> None:
     while True:
         _say(event="beat")
@@ -212,7 +248,9 @@ def main() -> int:
         return 0  # discarded before the start
     spec = Spec.from_line(line)
     try:
-        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name, spec.settings.controls.style)))
+        weights = load(find(spec.settings.model.name))
+        engine = engine_of(weights, spec.settings.controls.style)
+        reason = asyncio.run(run(spec, engine, weights.card.styles))
     except ImprovError as error:
         _say(event="bye", code=1, reason=str(error))
         return 1

@@ -18,6 +18,7 @@ from improv.play.modes import POLICIES, TRANSITIONS, Cue, Leaving, Scene
 from improv.play.planner import Brief, Pulse, compose
 from improv.play.turns import Answer, AnswerLimits, Voice
 from improv.predict.engine import Engine, Taste
+from improv.predict.engines import in_style
 from improv.settings import Controls, Settings
 
 # A beat that moves by less than this (seconds) over the next bar is the same beat: nothing is written anew for it.
@@ -185,6 +186,8 @@ class Musician:
         if (before.split, before.split_side) != (controls.split, controls.split_side):
             self.release_all(at)
         self._changes += 1
+        if controls.style != before.style:
+            self.engine = in_style(self.engine, controls.style)
         if (controls.mode, controls.mute) != (before.mode, before.mute):
             # A phrase that is over has had its turn, but a stream is joined at once.
             self._leave(at)

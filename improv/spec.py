@@ -12,7 +12,8 @@ from improv.settings import Settings
 class Spec:
     """`journal`: the file to write, or with `restore` the one to go on with; None: no record.
 
-    `address` and `authkey` are those of the ports process.
+    `address` and `authkey` are those of the ports process. `config` is the file that may be edited while playing,
+    `seen` its stamp when it was read, `overrides` the options that stay on top.
     """
 
     settings: Settings
@@ -22,6 +23,9 @@ class Spec:
     journal: Path | None
     restore: bool = False
     quiet: bool = False
+    config: Path | None = None
+    seen: tuple[int, int, int] | None = None
+    overrides: dict[str, object] = field(default_factory=dict)
 
     def to_line(self) -> bytes:
         """Return the spec as one line, its end included. `from_line` is the inverse."""

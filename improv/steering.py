@@ -4,7 +4,6 @@ On the brain's event loop, between the ports process and the brain's mind.
 """
 
 import asyncio
-from collections.abc import Callable
 from math import inf
 from pathlib import Path
 

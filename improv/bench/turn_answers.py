@@ -15,13 +15,15 @@ from pathlib import Path
 from improv.bench.calls import listed
 from improv.bench.figures import Limit, Row, judged, not_run, spread
 from improv.bench.turn_taking import chosen, pause_after
-from improv.daemon import HELD_PATIENCE_S, load_engine
+from improv.brain import HELD_PATIENCE_S
+from improv.daemon import load_engine
 from improv.errors import CorpusError
 from improv.events import decode
 from improv.musician import Manner, Musician
 from improv.play.gate import Action, Gate, policy_of
+from improv.play.modes import lateness
 from improv.play.schedule import Send
-from improv.play.turns import lateness, timed
+from improv.play.turns import timed
 from improv.ports.link import Heard, Plan, Yielded
 from improv.sessions.performance import Call, calls, load
 from improv.settings import Settings
@@ -49,7 +51,7 @@ class Seen:
 
 
 class Stage:
-    """A musician behind a gate, in simulated time. `waited` tells how long an answer takes to write: seconds, counted anywhere.
+    """A musician behind a gate, in simulated time. `waited` tells how long writing takes: seconds, counted anywhere.
 
     Only answers whose moment comes are thought out: others are replaced before they begin.
     """
@@ -101,9 +103,10 @@ class Stage:
         begun = self._waited()
         answer = self._musician.answer()
         ready = at + self._waited() - begun + (HELD_PATIENCE_S if self._musician.holding else 0.0)
-        shift = lateness(deadline, ready)
-        if answer is None:
+        cue = self._musician.cue(at)
+        if answer is None or cue is None:
             return
+        shift = lateness(cue, self._musician.scene(ready))
         if shift is None or deadline + shift > until:
             self.seen.others += len(answer.notes)
             return
@@ -111,7 +114,7 @@ class Stage:
         self._shifts[self._turn] = shift
         self._until = deadline + shift + answer.length
         self.seen.ages.append(deadline + shift - at)
-        plan = Plan(self._turn, self._gate.seq, timed(answer, deadline + shift, 0))
+        plan = Plan(self._turn, self._gate.seq, timed(answer, deadline + shift, self._musician.voice))
         self._watch(self._gate.play_until(ready))
         self._watch(self._gate.plan(ready, plan))
 

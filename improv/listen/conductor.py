@@ -28,7 +28,7 @@ class Conductor:
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
-        self._clock = ClockFollower(controls.beats_per_bar)
+        self._clock = ClockFollower()
         self._taps = TapTempo()
         self._player = TempoListener(controls.beats_per_bar)
         self._own: Grid | None = None  # the internal beat, once something has fixed its phase

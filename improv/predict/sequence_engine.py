@@ -1,5 +1,6 @@
 """The networks of sequences in numpy: a state carried on, each part of a note drawn given the parts before it."""
 
+from copy import copy
 from functools import cache
 
 import numpy as np
@@ -37,9 +38,10 @@ class SequenceEngine:
         for part, size in HEARD.items():
             self._heard[part] = tensors[f"heard_{part}.table"] @ front.kernel[at : at + size]
             at += size
-        # The style stays, so it is part of the bias.
-        chosen = tensors["style.table"][0 if style is None else 1 + card.styles.index(style)]
-        self._bias = front.bias + chosen @ front.kernel[at:]
+        # The style stays, so it is part of the bias: a row for none, and for each.
+        self._biases = front.bias + tensors["style.table"] @ front.kernel[at:]
+        self._styles = (None, *card.styles)
+        self._bias = self._biases[self._styles.index(style)]
         # What the heads make of the state, in one product; they read their own columns of it.
         heads = ["step", *(f"{head}_hidden" for head in HIDDEN)]
         self._heads = np.concatenate([tensors[f"{head}.kernel"] for head in heads], axis=1)
@@ -57,6 +59,12 @@ class SequenceEngine:
         self._fade = np.repeat(np.array(TRACES, np.float32), CLASSES)
         self._gains = tuple(np.float32(trace_gain(fade)) for fade in TRACES)
         self._body = cache(front.body)
+
+    def in_style(self, style: str | None) -> "SequenceEngine":
+        """Return an engine that plays in another style, one of the card's, with the same weights and buffers."""
+        other = copy(self)
+        other._bias = self._biases[self._styles.index(style)]  # noqa: SLF001 - one of us
+        return other
 
     def prime(self, notes: FloatArray, batch: int = 1) -> State:
         """Return the state after `notes` (n >= 1, 4), of which the last `info.window` count, for `batch` candidates."""

@@ -97,7 +97,7 @@ def staged(wait: float, fade: float = 0.15, count: int = 4) -> Stage:
     """A stage on which the answers take `wait` seconds to write."""
     clock = iter(range(1000))
     stage = Stage(Musician(Parrot(), Manner(), 1), Gate(Policy(fade=fade)), lambda: wait * next(clock))
-    stage.play(calls(melody({place: 2.0 for place in range(7, 64, 8)}, 8 * count)))
+    stage.play(calls(melody(dict.fromkeys(range(7, 64, 8), 2.0), 8 * count)))
     return stage
 
 
