@@ -26,9 +26,8 @@ class Taste64:
     """A taste as scalar tensors of double precision, so that another taste is no reason to compile again.
 
     `cut`: the share that `top_p` leaves out. `first`: the bin that the time gone by lies in, `log_left` and `left_s`
-    what can still come of it, as the logarithm of a share and in seconds. `tilt`: what a step's length takes from its
-    log-share, as `sampling.tilt` has it. `shortened`: by
-    what a step that is a point is divided. `bias` (12).
+    what can still come of it, as the logarithm of a share and in seconds. `shortened`, `tilt`: what becomes of steps,
+    by the functions of these names. `bias` (12): one for each pitch class.
     """
 
     sharpness: Tensor

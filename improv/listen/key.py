@@ -41,7 +41,8 @@ _NAMED, _INSTEAD = 0.5, 0.7
 # What was played no longer than this before the last onset is recent.
 RECENT_S = 4.0
 # At full strength a pitch outside the key is less likely by this factor, as a logarithm. It goes with the square of the
-# strength, so that the middle is moderate: most of what the strictest does is done by a fifth of it.
+# strength, so that the middle is moderate. Of what `lstm` plays on pop909, 93 % are in key at 0, 96 % at 0.25, 99 % at
+# 0.5 and all at 1; on Weimar's jazz 76, 84, 93 and 99.9 %, where 80 % of the true continuations are.
 STRICTEST = 5.0
 
 
