@@ -13,7 +13,7 @@ from improv.listen.phrase import CHORD_S
 from improv.predict.bins import EDGES_S, time_bins
 from improv.predict.engine import Taste
 from improv.predict.grid import CELL_S
-from improv.predict.sampling import CHORD_BINS, DENSER, STEP_LENGTHS
+from improv.predict.sampling import CHORD_BINS, STEP_LENGTHS, shortened, tilt
 from improv.predict.weights import CLASSES
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))
@@ -26,8 +26,8 @@ class Taste64:
     """A taste as scalar tensors of double precision, so that another taste is no reason to compile again.
 
     `cut`: the share that `top_p` leaves out. `first`: the bin that the time gone by lies in, `log_left` and `left_s`
-    what can still come of it, as the logarithm of a share and in seconds. `tilt`: what the logarithm of a step's length
-    takes from its log-share. `bias` (12).
+    what can still come of it, as the logarithm of a share and in seconds. `shortened`, `tilt`: what becomes of steps,
+    by the functions of these names. `bias` (12): one for each pitch class.
     """
 
     sharpness: Tensor
@@ -38,7 +38,7 @@ class Taste64:
     first: Tensor
     log_left: Tensor
     left_s: Tensor
-    density: Tensor
+    shortened: Tensor
     tilt: Tensor
     bias: Tensor
 
@@ -67,8 +67,8 @@ def as_numbers(taste: Taste) -> NDArray[np.float64]:
             first,
             np.log(left),
             left * width,
-            taste.density,
-            DENSER * np.log2(taste.density),
+            shortened(taste.density),
+            tilt(taste.density),
             *(taste.bias or (0.0,) * CLASSES),
         ],
         np.float64,
@@ -124,7 +124,7 @@ def draw_step(logits: Tensor, uniform: Tensor, taste: Taste64) -> tuple[Tensor, 
 
 def sooner(step: Tensor, taste: Taste64) -> Tensor:
     """Return steps (seconds) that are points, as many times shorter as more notes are wanted; a chord stays one."""
-    return ops.where(step < CHORD_S, step, step / ops.cast(taste.density, "float32"))
+    return ops.where(step < CHORD_S, step, step / ops.cast(taste.shortened, "float32"))
 
 
 def _denser(shares: Tensor, taste: Taste64) -> Tensor:

@@ -25,9 +25,10 @@ _SPELLED = re.compile(
 )
 
 # How likely each degree is, from the tonic up: D. Temperley, "Music and Probability", MIT Press 2007 (the profiles of
-# the Kostka-Payne corpus). After 100 notes of 380 piano pieces with the key in their title it is the likeliest for
-# 82 %; by correlation it is the nearest for 84 %, Krumhansl and Kessler's profiles (1982) for 65 %, Temperley's of 1999
-# for 78 %, Albrecht and Shanahan's (2013) for 82 %, of Aarden and Essen for 72 %.
+# the Kostka-Payne corpus). Over the first 100 notes of 380 piano pieces with the key in their title (some of them
+# twice), weighed by duration and velocity, the nearest key by correlation is right for 84 %; by Krumhansl and Kessler's
+# profiles (1982) for 65 %, Temperley's of 1999 for 78 %, Albrecht and Shanahan's (2013) for 82 %, Aarden and Essen's
+# for 72 %. By likelihood, as below, it is 82 %; and 87 % where each note counts once.
 _PROFILES: dict[Mode, tuple[float, ...]] = {
     "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
@@ -41,7 +42,8 @@ _NAMED, _INSTEAD = 0.5, 0.7
 # What was played no longer than this before the last onset is recent.
 RECENT_S = 4.0
 # At full strength a pitch outside the key is less likely by this factor, as a logarithm. It goes with the square of the
-# strength, so that the middle is moderate: most of what the strictest does is done by a fifth of it.
+# strength, so that the middle is moderate. Of what `lstm` plays on pop909, 93 % are in key at 0, 96 % at 0.25, 99 % at
+# 0.5 and all at 1; on Weimar's jazz 76, 84, 93 and 99.9 %, where 80 % of the true continuations are.
 STRICTEST = 5.0
 
 
@@ -110,7 +112,7 @@ class KeyListener:
         return frozenset(pitch for _, pitch in self._onsets)
 
     def feed(self, change: Change) -> None:
-        """Hear an onset. How long and how loud a note is has been found to tell nothing more of the key."""
+        """Hear an onset. How long and how loud a note is has been found not to help."""
         if not isinstance(change, Onset):
             return
         pitch = change.pitch % CLASSES

@@ -12,7 +12,7 @@ class Taste:
 
     `elapsed_s`: seconds already gone since the last onset; the next step is drawn knowing that it is no shorter.
     `bias`: a log-weight for each pitch class from C on, 0 as the model thinks, below 0 less likely; None: none at all.
-    `density`: how many notes a second are wanted, for each that the model would play (0.25 to 4).
+    `density`: above 1 more notes a second than the model would play, below 1 fewer (0.25 to 4); how many is its own.
     """
 
     temperature: float = 1.0

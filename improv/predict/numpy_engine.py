@@ -13,7 +13,7 @@ from improv.listen.phrase import CHORD_S
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.recurrence import Cells, in_order
-from improv.predict.sampling import draw_pitch
+from improv.predict.sampling import draw_pitch, shortened
 from improv.predict.weights import Weights
 
 # Shorter is no note: a key takes about this long to go down and up.
@@ -65,7 +65,7 @@ class NumpyEngine:
         notes[:, PITCH] = draw_pitch(logits, uniforms[:, PITCH], taste)
         if taste.density != 1:
             # A point has no other places to be: it is sooner or later by the whole of it.
-            step = np.where(step < CHORD_S, step, step / np.float32(taste.density))
+            step = np.where(step < CHORD_S, step, step / shortened(taste.density))
         np.maximum(step, max(0.0, taste.elapsed_s), out=notes[:, STEP])
         np.maximum(duration, MIN_DURATION_S, out=notes[:, DURATION])
         notes[:, VELOCITY] = np.nan

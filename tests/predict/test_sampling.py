@@ -11,12 +11,12 @@ from improv.predict.engine import Taste
 from improv.predict.grid import BOUNDS, CELL_S, TIMES
 from improv.predict.sampling import (
     CHORD_BINS,
-    DENSER,
     draw_index,
     draw_pitch,
     likely,
     likely_step,
     pitch_probabilities,
+    tilt,
     uniforms,
 )
 
@@ -113,7 +113,7 @@ def test_density_tilts_steps_by_a_power_of_their_length_and_leaves_chords(logits
     plain, tilted = (shares_of_steps(logits, each, temperature=temperature) for each in (1.0, density))
     assert CENTRES_S[CHORD_BINS - 1] < CHORD_S < CENTRES_S[CHORD_BINS]
     assert tilted[:, :CHORD_BINS] == pytest.approx(plain[:, :CHORD_BINS], rel=1e-6, abs=1e-12)
-    power = np.clip(CENTRES_S[CHORD_BINS:], 0.1, 1.0) ** (-DENSER * np.log2(density))
+    power = np.clip(CENTRES_S[CHORD_BINS:], 0.1, 1.0) ** -tilt(density)
     expected = plain[:, CHORD_BINS:] * power
     expected *= plain[:, CHORD_BINS:].sum(axis=1, keepdims=True) / expected.sum(axis=1, keepdims=True)
     assert tilted[:, CHORD_BINS:] == pytest.approx(expected, rel=1e-6, abs=1e-12)
@@ -126,6 +126,11 @@ def test_the_denser_the_sooner_whatever_has_gone_by(logits, first):
         for density in (0.25, 0.5, 1.0, 2.0, 4.0)
     ]
     assert (np.diff(means, axis=0) <= 1e-9).all()
+
+
+def test_the_tilt_is_none_at_1_and_grows_by_the_octave():
+    assert tilt(1.0) == 0
+    assert [tilt(density) for density in (2, 4, 0.5, 0.25)] == [2, 4, -1.5, -3]
 
 
 def test_draws_follow_the_probabilities():
