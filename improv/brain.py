@@ -182,6 +182,7 @@ class Brain:
             self._thinking.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
+        self.silent.clear()  # until the ports process has said so
         self._link.send(Flush())
 
     # ---- what is asked of it ------------------------------------------------------------------
@@ -320,6 +321,7 @@ class Brain:
         self._extension = None
         if how is Silencing.OUTPUT_LOST:
             self._sounding.clear()
+        if not self._sounding:
             self.silent.set()
 
     def think_again(self) -> None:
@@ -338,7 +340,7 @@ class Brain:
             return
         grid = self.musician.grid
         line = cue.start if grid is None else round(grid.beat_at(cue.start), 2)
-        wanted = (self.musician.revision, cue.number, line)
+        wanted = (self.musician.news, cue.number, line)
         if wanted == self._proposed:
             return
         if self._thinking is not None:

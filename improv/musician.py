@@ -86,6 +86,7 @@ class _Stream:
 
     turn: int | None
     until: float
+    opens_at: float = -inf
 
 
 class Musician:
@@ -107,6 +108,7 @@ class Musician:
         self._key = KeyListener()
         self._written: tuple[Question, Answer] | None = None
         self._changes = 0
+        self._own_changes = 0
         self._spent = 0
         self._parts = 0
         self._origin: float | None = None
@@ -119,6 +121,11 @@ class Musician:
     @property
     def revision(self) -> int:
         """Number of what is known now, as far as it matters to what is written."""
+        return self.news + self._own_changes
+
+    @property
+    def news(self) -> int:
+        """Number of what is known now but for what we play: only that asks for something new to be written."""
         return self._window.revision + self._changes
 
     @property
@@ -240,16 +247,16 @@ class Musician:
             return
         if not cue.joins:  # it takes the place of what had not begun
             self._own = [note for note in self._own if note.onset < at]
-        self._stream = _Stream(turn, start + cue.length)
-        self._parts = cue.number
+        self._stream = _Stream(turn, start + cue.length, start if cue.opens else -inf)
+        self._parts = max(self._parts, cue.number)
         self._own += [replace(note, onset=start + note.onset) for note in answer.notes]
         del self._own[:-_OWN_KEPT]
-        self._changes += 1
+        self._own_changes += 1
 
     def passed(self, cue: Cue, start: float) -> None:
         """Know that a part of a stream stays empty."""
         self._stream = _Stream(self.stream, start + cue.length)
-        self._parts = cue.number
+        self._parts = max(self._parts, cue.number)
 
     def began(self, number: int) -> None:
         """Know that what was written for the phrase `number` has begun to sound."""
@@ -267,7 +274,7 @@ class Musician:
             self._stream = None
             self._spent = max(self._spent, self._last_phrase - 1)
         kept = [note for note in self._own if note.onset < at]
-        self._changes += kept != self._own
+        self._own_changes += kept != self._own
         self._own = kept
 
     # ---- what it would play -------------------------------------------------------------------
@@ -283,6 +290,8 @@ class Musician:
         if self._stream is not None and now > self._stream.until + _STREAM_OVER_S:
             self._stream = None
         grid = self.grid
+        # What has not begun may still be written anew.
+        stream = None if self._stream is None or self._stream.opens_at > now else self._stream
         return Scene(
             now=now,
             call=self._phrase.call,
@@ -291,7 +300,7 @@ class Musician:
             every=1.0 if grid is None or self.controls.start == "beat" else grid.bar,
             limits=self._manner.limits,
             spent=self._spent,
-            until=None if self._stream is None else self._stream.until,
+            until=None if stream is None else stream.until,
             parts=self._parts,
             origin=self._origin,
             span=self._span,

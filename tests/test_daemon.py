@@ -184,7 +184,17 @@ async def test_stopping_flushes_and_waits_for_what_sounds():
         assert not brain.silent.is_set()
         brain.stop()
         assert link.sent == [Flush()]
+        brain.receive(Silenced(0.1, Silencing.FLUSH))
+        assert not brain.silent.is_set()
         brain.receive(Sent(1, 0.1, 0.1, encode(NoteOff(60))))
+        assert brain.silent.is_set()
+
+
+async def test_stopping_waits_for_the_last_word_of_the_ports_process():
+    async with brain_with() as (brain, _):
+        brain.stop()
+        assert not brain.silent.is_set()
+        brain.receive(Silenced(0.1, Silencing.FLUSH))
         assert brain.silent.is_set()
 
 

@@ -74,7 +74,10 @@ class ClockFollower:
 
 @dataclass(slots=True)
 class _Clock:
-    """The clock of one port. `position`: the song's tick that comes next, until it has come; `offset`: song less count."""
+    """The clock of one port.
+
+    `position`: the song's tick that comes next, until it has come; `offset`: the song's ticks less the pulse's count.
+    """
 
     pulse: Pulse = field(default_factory=lambda: Pulse(TICKS))
     started: bool = False

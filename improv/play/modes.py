@@ -83,7 +83,8 @@ def solo(scene: Scene) -> Cue | None:
     if call is None or deadline is None or call.number <= scene.spent:
         return None
     start = _on_line(max(deadline, scene.now + LEAD_S if deadline < scene.now - STALE_S else deadline), scene)
-    return Cue(scene.parts + 1, start, _part_length(scene), streams=True)
+    # Its number is none of a part's: it may be written anew until it begins.
+    return Cue(-call.number, start, _part_length(scene), streams=True)
 
 
 def duet(scene: Scene) -> Cue | None:

@@ -64,7 +64,7 @@ def test_a_phrase_is_answered_once():
 
 def test_a_solo_begins_like_an_answer_and_goes_on_a_part_at_a_time():
     first = solo(FREE)
-    assert (first.start, first.number, first.opens, first.joins) == (13.9, 1, True, False)
+    assert (first.start, first.number, first.opens, first.joins) == (13.9, -3, True, False)
     then = solo(replace(FREE, spent=3, parts=1, until=14.9))
     assert (then.start, then.number, then.opens, then.joins) == (14.9, 2, False, True)
     assert then.ask_at == pytest.approx(14.9 - AHEAD_S)
