@@ -220,9 +220,12 @@ class Gate:
         return actions + self._pop(now)
 
     def retime(self, now: float, before: Grid, after: Grid) -> list[Action]:
-        """Move what waits of the turn under way from one grid to the other. What was cut ends when it would have."""
+        """Move what waits of the turn under way from one grid to the other.
+
+        What was cut or dropped ends when it would have.
+        """
         now, actions = self._reach(now)
-        if self._turn is None or not (_is_whole(before) and _is_whole(after)):
+        if self._turn is None or self._turn.is_dropped or not (_is_whole(before) and _is_whole(after)):
             return actions
         offset = self._policy.offset
 

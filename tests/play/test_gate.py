@@ -464,13 +464,14 @@ def test_notes_stay_as_long_as_they_may_and_can_be():
     assert offs == [99.5 + 0.0005 + 0.02, 99.5 + 0.001 + 0.02]
 
 
-def test_what_was_cut_ends_when_it_would_have():
-    gate = Gate(Policy(fade=0.15))
-    gate.plan(0.1, answer())
-    gate.pop_due(1.0)
-    gate.receive(1.2, "keys", on(72))
-    assert gate.retime(1.2, Grid(0.0, 0.0, 0.5), Grid(0.0, 0.0, 4.0)) == []
-    assert sent(gate.play_until(9.0)) == [(1.2 + 0.15, off(60))]
+def test_what_was_cut_or_dropped_ends_when_it_would_have():
+    for how, end in ((Silencing.YIELD, 1.2 + 0.15), (Silencing.DROP, 1.5)):
+        gate = Gate(Policy(fade=0.15))
+        gate.plan(0.1, answer())
+        gate.pop_due(1.0)
+        gate.flush(1.2, how)
+        assert gate.retime(1.2, Grid(0.0, 0.0, 0.5), Grid(0.0, 0.0, 4.0)) == []
+        assert sent(gate.play_until(9.0)) == [(end, off(60))]
 
 
 # ---- echo and thru ----------------------------------------------------------------------------------
