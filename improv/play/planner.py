@@ -110,7 +110,7 @@ def _placed(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
     )
     if brief.pulse is not None:
         pulse = brief.pulse
-        notes = quantised(notes, pulse.start, pulse.grid, pulse.strength, pulse.swing)
+        notes = quantised(notes, pulse.start, pulse.grid, pulse.strength, pulse.swing, opens=brief.opens)
         if brief.opens:
             notes = ending(notes, pulse.start, pulse.grid, brief.length / pulse.grid.period)
     return _thinned(list(notes), brief.polyphony)
