@@ -49,7 +49,7 @@ class Seen:
 
 
 class Stage:
-    """A musician behind a gate, in simulated time. `waited` tells how long an answer takes to write: seconds, counted anywhere.
+    """A musician behind a gate, in simulated time. `waited` is what tells how long an answer takes to write (seconds).
 
     Only answers whose moment comes are thought out: others are replaced before they begin.
     """
