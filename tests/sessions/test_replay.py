@@ -46,8 +46,10 @@ def jam(events: list[TimedBytes], engine: Engine, silence: str | None = None) ->
     thought = -1
     for place, (at, data) in enumerate(events):
         keep(gate.play_until(at))
-        keep(gate.receive(at, "in", data))
-        musician.feed(at, "in", decode(data))
+        actions = gate.receive(at, "in", data)
+        keep(actions)
+        if any(isinstance(action, Heard) for action in actions):  # no echo
+            musician.feed(at, "in", decode(data))
         until = events[place + 1][0] if place + 1 < len(events) else at + 60.0
         if musician.revision != thought and until - at > THINKING_S and musician.deadline is not None:
             thought, turn = musician.revision, turn + 1
