@@ -51,7 +51,7 @@ class Seen:
 
 
 class Stage:
-    """A musician behind a gate, in simulated time. `waited` tells how long writing takes: seconds, counted anywhere.
+    """A musician behind a gate, in simulated time. `waited` is what tells how long an answer takes to write (seconds).
 
     Only answers whose moment comes are thought out: others are replaced before they begin.
     """

@@ -81,8 +81,8 @@ def test_a_quick_player_is_answered_sooner_than_a_slow_one():
     quick, slow = PhraseListener(Silence()), PhraseListener(Silence())
     play(quick, *((n * 0.12, n * 0.12 + 0.1) for n in range(40)))
     play(slow, *((n * 0.6, n * 0.6 + 0.3) for n in range(40)))
-    assert quick.threshold < 0.5
-    assert slow.threshold > 0.7
+    assert quick.threshold < 0.6
+    assert slow.threshold > 0.8
 
 
 def test_who_ties_all_notes_is_answered_sooner_than_who_detaches_them():
