@@ -5,6 +5,7 @@ Listen, predict and play wired together, without a clock, a port or a file; `dae
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf
 
 from improv.beat import Grid
@@ -30,9 +31,11 @@ _OWN_KEPT = 64
 # A duet keeps this far (semitones) from the middle of what the player plays.
 _APART = 5
 _ROOM = 12
-# … and thins out to half when the player plays more than so many notes a second, over the last few.
-_PACE, _PACE_NOTES = 3.0, 8
-_LEAST_ROOM, _SPARSEST = 0.5, 0.25
+# … plays fewer voices, and over the last seconds fewer chords and notes: this many for each of the player's.
+_DUET_VOICES = 3
+_QUIETER, _LOOKS_BACK_S = 0.7, 4.0
+_SPARSEST = 0.25
+_CHORD_S = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,8 +380,8 @@ class Musician:
         return Brief(
             call,
             cue.length,
-            self._taste(max(0.0, cue.start - heard[-1].onset)),
-            controls.polyphony,
+            self._taste(cue, heard),
+            min(controls.polyphony, _DUET_VOICES) if controls.mode == "duet" else controls.polyphony,
             self._seed,
             self.revision,
             number=cue.number,
@@ -387,11 +390,12 @@ class Musician:
             pulse=self._pulse(cue, grid, heard),
         )
 
-    def _taste(self, elapsed: float) -> Taste:
+    def _taste(self, cue: Cue, heard: list[Note]) -> Taste:
         controls = self.controls
         lowest, highest = self._register()
+        elapsed = max(0.0, cue.start - heard[-1].onset)
         bias = key_bias(self.key, controls.key_strength, self._key.recent)
-        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed, bias, self._density())
+        return Taste(controls.temperature, controls.top_p, lowest, highest, elapsed, bias, self._density(cue.start))
 
     def _register(self) -> tuple[int, int]:
         """Return the lowest and highest pitch to play; a duet leaves the player's own place to the player."""
@@ -404,14 +408,14 @@ class Musician:
         low, high = max(below, above, key=lambda side: side[1] - side[0])
         return (low, high) if high - low >= _ROOM else (lowest, highest)
 
-    def _density(self) -> float:
-        """Return the density asked for; a duet leaves room for a player who plays much."""
-        if self.controls.mode != "duet" or len(self._window) < _PACE_NOTES:
+    def _density(self, start: float) -> float:
+        """Return the density asked for; in a duet one that keeps our notes fewer than the player's."""
+        if self.controls.mode != "duet":
             return self.controls.density
-        notes = self._window.notes(inf)[-_PACE_NOTES:]
-        pace = (len(notes) - 1) / max(notes[-1].onset - notes[0].onset, 1e-3)
-        room = min(max(_PACE / pace, _LEAST_ROOM), 1.0)
-        return max(self.controls.density * room, _SPARSEST)
+        theirs = _chords(self._window.notes(start), start)
+        ours = _chords(self._own, start)
+        share = (_QUIETER * theirs + 1) / (ours + 1)
+        return min(max(self.controls.density * share, _SPARSEST), self.controls.density)
 
     def _pulse(self, cue: Cue, grid: Grid | None, heard: list[Note]) -> Pulse | None:
         if grid is None:
@@ -424,6 +428,12 @@ class Musician:
             self._window.feed(change)
             self._phrase.feed(change)
             self._key.feed(change)
+
+
+def _chords(notes: list[Note], end: float) -> int:
+    """Return how many chords or single notes begin in the last seconds before `end` (seconds)."""
+    onsets = sorted(note.onset for note in notes if end - _LOOKS_BACK_S <= note.onset < end)
+    return sum(now - before >= _CHORD_S for before, now in pairwise([-inf, *onsets]))
 
 
 def _until(note: Note, end: float) -> Note:

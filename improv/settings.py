@@ -110,7 +110,7 @@ class Controls:
     split: Pitch | None = None
     split_side: Literal["below", "above"] = "above"
     key: KeyChoice = "auto"
-    key_strength: Share = 0.3
+    key_strength: Share = 0.25
     tempo: Tempo = "auto"
     bpm: Annotated[float, Between(20, 300)] = 120.0
     beats_per_bar: Annotated[int, Between(1, 16)] = 4

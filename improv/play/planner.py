@@ -18,6 +18,8 @@ from improv.predict.sampling import uniforms
 MIN_NOTES = 4
 MAX_NOTES = 240
 MIN_DURATION_S = 0.05
+# A note that had to end as soon as this is none.
+_SLIVER_S = 0.03
 # Velocities stray this far from the call's own, at most.
 _TOUCH = 6.0
 # An answer with dynamics of its own is this much louder or softer than the call, at most.
@@ -168,4 +170,4 @@ def _thinned(notes: list[Note], polyphony: int) -> tuple[Note, ...]:
         for index in {*again, *crowd}:
             kept[index] = replace(kept[index], duration=note.onset - kept[index].onset)
         kept.append(note)
-    return tuple(note for note in kept if note.duration > 0)
+    return tuple(note for note in kept if note.duration >= _SLIVER_S)
