@@ -6,8 +6,9 @@ Pure. Places are in beats of a `Grid`; a note's own onset and duration are in se
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from math import ceil, floor, hypot, inf, sqrt
+from operator import attrgetter
 from statistics import median
 
 from improv.beat import Grid
@@ -20,7 +21,7 @@ _SHORTEST_S = 0.05
 # Off-beats count this far back (beats): the grid is the present one, and tempi drift.
 _RECENT = 16.0
 # Onsets this near a beat (beats) are on it; an eighth between beats falls in `_OFF_BEAT`.
-_ON_BEAT = 0.12
+_ON_BEAT, _NEXT_BEAT = 0.12, 0.88
 _OFF_BEAT = (0.4, 0.8)
 _FEWEST_OFF_BEATS = 4
 # Median distance from the median (beats) of off-beats that agree; eighths spread evenly over `_OFF_BEAT` have 0.1.
@@ -49,7 +50,7 @@ def swing_of(onsets: Sequence[float], grid: Grid) -> float:
     between: dict[int, list[float]] = {}
     for place in places:
         beat = floor(place)
-        if place > places[-1] - _RECENT and _ON_BEAT < place - beat < 1 - _ON_BEAT:
+        if place > places[-1] - _RECENT and _ON_BEAT < place - beat < _NEXT_BEAT:
             between.setdefault(beat, []).append(place - beat)
     earliest, latest = _OFF_BEAT
     eighths = [inner[0] for inner in between.values() if len(inner) == 1 and earliest <= inner[0] <= latest]
@@ -126,16 +127,14 @@ def _firsts(onsets: Sequence[float]) -> list[float]:
 def _chords(notes: Sequence[Note]) -> list[list[Note]]:
     """Return the notes that move as one. A pitch struck again begins a new chord, however soon."""
     groups: list[list[Note]] = []
-    for note in notes:
-        if groups and note.onset - groups[-1][0].onset < _CHORD_S and not _again(note, groups[-1]):
-            groups[-1].append(note)
+    for onset, struck in groupby(notes, attrgetter("onset")):
+        together = list(struck)
+        last = groups[-1] if groups and onset - groups[-1][0].onset < _CHORD_S else []
+        if last and not {note.pitch for note in last} & {note.pitch for note in together}:
+            last += together
         else:
-            groups.append([note])
+            groups.append(together)
     return groups
-
-
-def _again(note: Note, group: Sequence[Note]) -> bool:
-    return any(other.pitch == note.pitch and other.onset < note.onset for other in group)
 
 
 def _lines(places: Sequence[float], swing: float) -> list[float]:
@@ -143,7 +142,8 @@ def _lines(places: Sequence[float], swing: float) -> list[float]:
     straight: tuple[float, ...] = (0.0, swing / 2, swing, (1 + swing) / 2, 1.0)
     beats: dict[int, list[float]] = {}
     for place in places:
-        beats.setdefault(floor(place), []).append(place - floor(place))
+        beat = floor(place)
+        beats.setdefault(beat, []).append(place - beat)
     lines = []
     for beat, within in beats.items():
         grid = straight
@@ -157,8 +157,10 @@ def _lines(places: Sequence[float], swing: float) -> list[float]:
 
 def _in_triplets(within: Sequence[float], straight: Sequence[float]) -> bool:
     """Return whether a beat's onsets (0-1) fit triplets clearly better; those on the beat itself fit both."""
-    inner = [place for place in within if _ON_BEAT < place < 1 - _ON_BEAT]
-    if not inner:
+    inner = [place for place in within if _ON_BEAT < place < _NEXT_BEAT]
+    swung = straight[2] > STRAIGHT
+    if not inner or (swung and len(inner) == 1):
+        # A single one of a player who swings is a swung eighth, however far it strays.
         return False
     missed = _distance(inner, straight)
     share = _SHARE if len(inner) > 1 else _SHARE_ALONE
@@ -212,6 +214,9 @@ def _spread(groups: Sequence[Sequence[Note]], onsets: Sequence[float], share: fl
     """Return every note's onset: its chord's, and `share` of its distance from it, or less where chords come nearer."""
     result = []
     for index, (group, onset) in enumerate(zip(groups, onsets, strict=True)):
+        if len(group) == 1:
+            result.append(onset)
+            continue
         first, kept = group[0].onset, share
         if index + 1 < len(groups) and groups[index + 1][0].onset > first:
             kept = min(kept, (onsets[index + 1] - onset) / (groups[index + 1][0].onset - first))
@@ -226,8 +231,8 @@ def _sounding(notes: Sequence[Note], onsets: Sequence[float]) -> tuple[Note, ...
     for note, onset in zip(reversed(notes), reversed(onsets), strict=True):
         before, now = following.get(note.pitch, (inf, inf))
         duration = max(note.duration, _SHORTEST_S)
-        if note.onset + note.duration <= before:
-            duration = min(duration, now - onset)
+        if onset + duration > now and note.onset + note.duration <= before:
+            duration = now - onset
         following[note.pitch] = (note.onset, onset)
         moved.append(Note(note.pitch, note.velocity, onset, duration))
     return tuple(reversed(moved))

@@ -176,6 +176,12 @@ def test_an_onset_that_only_might_be_a_triplet_is_a_sixteenth():
     assert places(quantised(line([0, 0.30]), 0.0, GRID, 1.0)) == pytest.approx([0, 0.25])
 
 
+def test_a_single_triplet_is_one_unless_the_player_swings():
+    notes = line([0, 0.66])
+    assert places(quantised(notes, 0.0, GRID, 1.0)) == pytest.approx([0, 2 / 3])
+    assert places(quantised(notes, 0.0, GRID, 1.0, 0.58)) == pytest.approx([0, 0.58])
+
+
 def test_a_chord_moves_as_one_and_is_as_tight_as_the_strength():
     chord = tuple(Note(pitch, 80, 0.53 + late, 0.4) for pitch, late in ((60, 0.0), (64, 0.01), (67, 0.02)))
     assert [note.onset for note in quantised(chord, 0.0, GRID, 0.5, opens=False)] == pytest.approx([0.515, 0.52, 0.525])
