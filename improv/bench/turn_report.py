@@ -54,6 +54,7 @@ def measure(folders: Sequence[Path], count: int, say: Callable[[str], None], mod
 
     Raises CorpusError where there is no music, ModelError where there is no such model.
     """
+    answers = turn_answers.measure(folders, say, model)
     corpora = [play_folder(folder, count, say) for folder in folders]
     sizes = {
         corpus.name: (len(corpus.files), sum(len(file.taken[0].dead_air) for file in corpus.files))
@@ -63,4 +64,4 @@ def measure(folders: Sequence[Path], count: int, say: Callable[[str], None], mod
     if len(corpora) > 1:
         sizes[ALL] = (sum(files for files, _ in sizes.values()), sum(calls for _, calls in sizes.values()))
         thresholds[ALL] = lines_of_all(corpora)
-    return Report(thresholds, sizes, [*together(corpora), *turn_answers.measure(folders, say, model)])
+    return Report(thresholds, sizes, [*together(corpora), *answers])

@@ -16,11 +16,11 @@ _DETACHED = 0.03
 
 
 class Signs(NamedTuple):
-    """What tells, at the end of a note, whether more is to come; what is compared with seconds is a logarithm.
+    """What tells, when the last key comes up, whether more is to come.
 
-    `silence`: root mean square of the player's silences within phrases, 0 s where notes are tied. `detached`: share
-    of the last few notes that came after a silence. `unevenness`: standard deviation of the last steps' logarithms.
-    `held`: from the last onset to the last release.
+    `silence`: log of the root mean square of the silences within phrases (seconds), 0 s where notes are tied;
+    `detached`: log of the share of the last few notes that came after a silence; `unevenness`: standard deviation of
+    the last steps' logs; `held`: log of the time from the last onset to the last release (seconds).
     """
 
     silence: float
@@ -60,6 +60,7 @@ class Patience:
 
     def __init__(self) -> None:
         self._steps = 0
+        # What is assumed: silences of 0.1 s, every second note detached, steps of about 0.3 s.
         self._square = _Mean(0.985, 0.01)
         self._detached = _Mean(0.70, 0.5)
         self._pace = _Mean(0.85, -1.2)
