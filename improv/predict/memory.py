@@ -65,7 +65,12 @@ class Memory:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self.forget_all()
+        self._past, self._seconds = Past.empty(limit), np.empty(limit, np.float32)
+        self._count = 0
+        self._trust: Numbers = _EVEN
+        self._starts: list[int] = []
+        self._before: list[Numbers] = []
+        self._begins = True
 
     @classmethod
     def of(cls, kept: Kept, limit: int = LIMIT) -> "Memory":
@@ -120,18 +125,17 @@ class Memory:
         if not self._starts:
             return
         count, self._trust = self._starts.pop(), self._before.pop()
-        # Who recalls may still be looking at the notes that go.
         self._past, self._seconds = _copied(self._past, self._seconds, 0, count, self._limit)
         self._count = count
         self._begins = True
 
     def forget_all(self) -> None:
         """Forget everything, what was learned of trust too."""
+        # Who recalls may still be looking at the notes that go.
         self._past, self._seconds = Past.empty(self._limit), np.empty(self._limit, np.float32)
         self._count = 0
-        self._trust: Numbers = _EVEN
-        self._starts: list[int] = []
-        self._before: list[Numbers] = []
+        self._trust = _EVEN
+        self._starts, self._before = [], []
         self._begins = True
 
     def recall(self, notes: FloatArray, batch: int = 1, weight: float = 1.0) -> "Recall | None":
@@ -175,11 +179,11 @@ class Memory:
         at = self._count + REACH
         past = self._past
         past.pitches[at] = pitch
+        self._seconds[self._count] = step
         if self._count:
             past.intervals[at] = pitch - int(past.pitches[at - 1])
-        past.steps[at] = softened(np.float32(step))
+        past.steps[at] = softened(self._seconds[self._count : self._count + 1])[0]
         past.bins[at] = -1 if self._begins else time_bins(np.array([step], np.float32))[0]
-        self._seconds[self._count] = step
         if self._begins:
             self._starts.append(self._count)
             self._before.append(self._trust)

@@ -22,6 +22,8 @@ REACH = 8
 _MOST = 64
 # Of so many moments with the same last interval or pitch, the latest, the most alike are looked for.
 _CANDIDATES = 1024
+_BACK = np.arange(REACH)
+_LOGARITHMS = np.log1p(np.arange(REACH + 1))
 # Steps are the same whose logarithms differ by less, and to the logarithm of steps this is added, in seconds: between
 # the notes of a chord, milliseconds mean nothing.
 _SAME_STEP = 0.2
@@ -32,7 +34,8 @@ NO_INTERVAL, _NO_STEP = 1000, -1000.0
 
 def softened(steps: FloatArray) -> FloatArray:
     """Return steps (seconds) as logarithms, in which steps are compared."""
-    return np.log(steps + np.float32(_SOFT_S))
+    logarithms: FloatArray = np.log(steps + np.float32(_SOFT_S))
+    return logarithms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +66,9 @@ _BESIDE = np.exp([1.04, -0.08, -1.06, -1.79])
 
 def _spread() -> Numbers:
     away = np.abs(np.arange(TIMES)[:, None] - np.arange(TIMES))
-    shares = np.where(away < len(_BESIDE), _BESIDE[np.minimum(away, len(_BESIDE) - 1)], 0.0)
-    return shares / shares.sum(axis=1, keepdims=True)
+    shares: Numbers = np.where(away < len(_BESIDE), _BESIDE[np.minimum(away, len(_BESIDE) - 1)], 0.0)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 _SPREAD = _spread()
@@ -152,7 +156,7 @@ class Moments:
         """Return how much speaks for each of the `pitches`, given the step (seconds); `entropy` of the pitch."""
         other = np.minimum(np.abs(self.steps - np.log(step + _SOFT_S)), 1.0)
         weights = np.exp(self.of_pitch + (_OTHER_STEP * other + OF_PITCH.unsure * entropy))
-        return np.bincount(self.pitches, weights, pitches)
+        return np.asarray(np.bincount(self.pitches, weights, pitches), np.float64)
 
 
 def alike(past: Past, context: Context, pitches: int) -> Moments | None:
@@ -171,11 +175,11 @@ def alike(past: Past, context: Context, pitches: int) -> Moments | None:
         found, length, key = found[best], length[best], key[best]
     coming = context.pitch + past.intervals[found + 1].astype(np.intp)
     there = (coming >= 0) & (coming < pitches)
-    found, length, key, coming = found[there], length[there], key[there], coming[there]
-    back = past.steps[found[:, None] - np.arange(REACH)]
-    alike_steps = np.abs(back - context.steps) < _SAME_STEP
-    rhythm = np.log1p(np.logical_and.accumulate(alike_steps, axis=1).sum(axis=1))
-    melody, age = np.log1p(length), np.log(end - found)
+    if not there.all():
+        found, length, key, coming = found[there], length[there], key[there], coming[there]
+    other = np.abs(past.steps[found[:, None] - _BACK] - context.steps) >= _SAME_STEP
+    other[:, -1] = True
+    rhythm, melody, age = _LOGARITHMS[other.argmax(axis=1)], _LOGARITHMS[length], np.log(end - found)
     following = found + 1
     return Moments(
         coming,

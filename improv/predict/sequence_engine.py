@@ -66,6 +66,12 @@ class SequenceEngine:
         window = np.broadcast_to(window[:, None], (len(window), batch, COLUMNS))
         return self._after(window, None)
 
+    def begin(self, notes: FloatArray) -> State:
+        """Return the state after the first note of each candidate: `notes` (batch, 4)."""
+        first = notes.copy()
+        first[:, STEP] = 0
+        return self._after(first[None], None)
+
     def advance(self, state: State, notes: FloatArray) -> State:
         """Return the state after one more note for each candidate: `notes` (batch, 4)."""
         return self._after(notes[None], state)
