@@ -18,8 +18,8 @@ from improv.predict.encoding import PITCH, STEP, FloatArray
 from improv.predict.moments import NO_INTERVAL, REACH, Context, Moments, Numbers, Past, alike, softened
 
 LIMIT = 20_000
-# When there are too many, so many of the oldest go at once.
-_GO = 1000
+# When there are too many, this share of them goes at once, the oldest.
+_GO = 0.05
 SCALES = np.array([0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 # After each note, so much of the say is shared out evenly again: players change.
 _SHARE = 0.01
@@ -56,9 +56,13 @@ class Kept:
         if not (np.isfinite(sums).all() and self.trust.min() >= 0 and np.allclose(sums, 1)):
             raise ValueError("a trust that is no share")
 
+    def without_trust(self) -> "Kept":
+        """Return this for another network, of which nothing is known yet."""
+        return replace(self, trust=np.broadcast_to(_EVEN, self.trust.shape))
+
 
 class Memory:
-    """Remembers what the player played: at most `limit` notes, then the oldest go. One owner, no locks.
+    """Remembers what the player played: at most `limit` (>= 2) notes, then the oldest go. One owner, no locks.
 
     It learns by `heard` alone, which is for the player's notes; nothing that an engine draws comes back here.
     """
@@ -74,16 +78,21 @@ class Memory:
 
     @classmethod
     def of(cls, kept: Kept, limit: int = LIMIT) -> "Memory":
-        """Return the memory that held `kept`, but for the oldest notes beyond `limit`."""
-        memory = cls(limit)
-        starts = {int(start): trust for start, trust in zip(kept.starts, kept.trust[:-1], strict=True)}
-        for at in range(len(kept.pitches)):
-            if at in starts:
-                memory._trust = starts[at]
-                memory.begin_phrase()
-            memory._append(int(kept.pitches[at]), float(kept.steps[at]))
+        """Return the memory that held `kept`, but for the oldest notes beyond `limit`. What comes next is a phrase."""
+        memory = cls(max(limit, len(kept.pitches)))
+        memory._count = len(kept.pitches)
+        notes = slice(REACH, REACH + memory._count)
+        past = memory._past
+        past.pitches[notes] = kept.pitches
+        past.intervals[REACH + 1 : notes.stop] = np.diff(past.pitches[notes])
+        past.steps[notes] = softened(kept.steps)
+        past.bins[notes] = time_bins(kept.steps)
+        past.bins[REACH + kept.starts] = -1
+        memory._seconds[: memory._count] = kept.steps
+        memory._starts, memory._before = kept.starts.tolist(), list(kept.trust[:-1])
         memory._trust = kept.trust[-1]
-        memory.begin_phrase()
+        memory._limit = limit
+        memory._drop(max(0, memory._count - limit))
         return memory
 
     def __len__(self) -> int:
@@ -175,7 +184,7 @@ class Memory:
 
     def _append(self, pitch: int, step: float) -> None:
         if self._count == self._limit:
-            self._drop(min(_GO, self._limit))
+            self._drop(max(1, int(_GO * self._limit)))
         at = self._count + REACH
         past = self._past
         past.pitches[at] = pitch
