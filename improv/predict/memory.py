@@ -1,7 +1,7 @@
 """A memory of the player, mixed into what the network foresees: what the player did after similar moments.
 
 The network's probabilities count 1; each similar moment adds its weight to what came after it then. How far that is
-trusted is learned from the player, too: seven scales of all weights, 0 among them, share the say according to how well
+trusted is learned from the player, too: five scales of all weights, 0 among them, share the say according to how well
 each would have foreseen what was heard so far (a Bayesian mixture with a fixed share, Herbster and Warmuth 1998). So a
 memory that does not help is soon not heeded.
 """
@@ -20,18 +20,19 @@ from improv.predict.moments import NO_INTERVAL, REACH, Context, Moments, Numbers
 LIMIT = 20_000
 # When there are too many, this share of them goes at once, the oldest.
 _GO = 0.05
-SCALES = np.array([0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
-# After each note, so much of the say is shared out evenly again: players change.
-_SHARE = 0.01
-_EVEN = np.full((2, len(SCALES)), 1 / len(SCALES))
-_EVEN.flags.writeable = False
+SCALES = np.array([0.0, 0.1, 0.3, 1.0, 3.0])
+# Their say in step and pitch before anything is heard: rather too little trust than too much.
+_FIRST = np.tile(np.array([4, 4, 4, 2, 1]) / 15, (2, 1))
+_FIRST.flags.writeable = False
+# After each note, so much of the say is shared out as at first again: players change.
+_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """All that a memory holds, to be kept between sessions.
 
-    `pitches`, `steps` (seconds) of n notes; `starts`: the first note of each phrase; `trust` (phrases + 1, 2, 7): the
+    `pitches`, `steps` (seconds) of n notes; `starts`: the first note of each phrase; `trust` (phrases + 1, 2, 5): the
     scales' say in step and pitch before each phrase, and now.
     """
 
@@ -45,7 +46,7 @@ class Kept:
         count, phrases = len(self.pitches), len(self.starts)
         if self.pitches.shape != (count,) or self.steps.shape != (count,) or self.starts.shape != (phrases,):
             raise ValueError("columns of different lengths")
-        if self.trust.shape != (phrases + 1, *_EVEN.shape):
+        if self.trust.shape != (phrases + 1, *_FIRST.shape):
             raise ValueError(f"a trust of shape {self.trust.shape}")
         if count and not (self.pitches.max() < PITCHES and np.isfinite(self.steps).all() and self.steps.min() >= 0):
             raise ValueError("notes that nobody plays")
@@ -58,7 +59,7 @@ class Kept:
 
     def without_trust(self) -> "Kept":
         """Return this for another network, of which nothing is known yet."""
-        return replace(self, trust=np.broadcast_to(_EVEN, self.trust.shape))
+        return replace(self, trust=np.broadcast_to(_FIRST, self.trust.shape))
 
 
 class Memory:
@@ -71,7 +72,7 @@ class Memory:
         self._limit = limit
         self._past, self._seconds = Past.empty(limit), np.empty(limit, np.float32)
         self._count = 0
-        self._trust: Numbers = _EVEN
+        self._trust: Numbers = _FIRST
         self._starts: list[int] = []
         self._before: list[Numbers] = []
         self._begins = True
@@ -143,7 +144,7 @@ class Memory:
         # Who recalls may still be looking at the notes that go.
         self._past, self._seconds = Past.empty(self._limit), np.empty(self._limit, np.float32)
         self._count = 0
-        self._trust = _EVEN
+        self._trust = _FIRST
         self._starts, self._before = [], []
         self._begins = True
 
@@ -180,7 +181,7 @@ class Memory:
             told.append((shares[at] + SCALES * evidence[at]) / (1 + SCALES * evidence.sum()))
         trust = self._trust * np.maximum(told, 1e-30)
         trust /= trust.sum(axis=1, keepdims=True)
-        self._trust = trust * (1 - _SHARE) + _SHARE * _EVEN
+        self._trust = trust * (1 - _SHARE) + _SHARE * _FIRST
 
     def _append(self, pitch: int, step: float) -> None:
         if self._count == self._limit:
