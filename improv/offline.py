@@ -203,6 +203,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write evaluation.json and pictures here.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
     files: Annotated[int | None, typer.Option(min=1, help="Only so many held-out files of each corpus.")] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Instead: what the memory of the player brings to the first model.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: 12 files, few prompts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
@@ -227,10 +230,20 @@ def evaluate(
     except ImportError as error:
         raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
 
+    prepare(out, json)
+    if memory:
+        from improv.train.memory_gain import MemoryPlan
+        from improv.train.memory_report import measure
+
+        if len(models) > 1:
+            raise UsageError("--memory: of one model at a time")
+        kept = [file for file in (json, out and out / "memory.json") if file is not None]
+        held_out = files or (12 if quick else None)
+        measure(MemoryPlan(models[0], tuple(corpora), held_out, seed=seed), report, kept, as_markdown=markdown)
+        return
     plan = Plan(tuple(models), tuple(corpora), files, seed=seed)
     if quick:
         plan = replace(plan, files=files or 12, windows=300, prompts=24)
-    prepare(out, json)
     done = []
     for evaluation in compare(plan, report):
         done.append(evaluation)
