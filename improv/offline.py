@@ -203,6 +203,12 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write evaluation.json and pictures here.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
     files: Annotated[int | None, typer.Option(min=1, help="Only so many held-out files of each corpus.")] = None,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Instead: what it brings to play the best of several answers.")
+    ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="With --candidates: on the files to train on, where scores are made.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: 12 files, few prompts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
@@ -223,20 +229,29 @@ def evaluate(
         load_keras()
         from improv.train.evaluate import Plan
         from improv.train.evaluate import evaluate as compare
-        from improv.train.evaluation_report import keep, markdown_of, prepare, show
+        from improv.train.evaluation_report import keep, prepare, sheets, show
     except ImportError as error:
         raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
 
+    prepare(out, json)
+    if candidates:
+        from improv.train.choices import ChoicePlan
+        from improv.train.choices_report import choose
+
+        split = "train" if training else "validation"
+        choose(
+            ChoicePlan(tuple(models), tuple(corpora), split, 12 if quick else 80, seed),
+            report,
+            json,
+            as_markdown=markdown,
+        )
+        return
     plan = Plan(tuple(models), tuple(corpora), files, seed=seed)
     if quick:
         plan = replace(plan, files=files or 12, windows=300, prompts=24)
-    prepare(out, json)
     done = []
     for evaluation in compare(plan, report):
         done.append(evaluation)
-        if markdown:
-            print(markdown_of(evaluation), flush=True)
-        else:
-            show(evaluation)
+        show(sheets(evaluation), as_markdown=markdown)
         for file in keep(done, plan, out, json):
             report(f"wrote {file}")

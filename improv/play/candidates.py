@@ -1,0 +1,105 @@
+"""Several answers to the same call, drawn in step in the engine's batch, and the best of them. One is always ready."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from improv.events import Note
+from improv.play.planner import MAX_NOTES, MIN_NOTES, Brief, _as_loud, _fitted, _velocity, compose
+from improv.play.scoring import likenesses, profiles
+from improv.play.turns import Answer
+from improv.predict.encoding import STEP, VELOCITY, FloatArray, notes_to_array
+from improv.predict.engine import Engine
+from improv.predict.repetition import LoopGuard
+from improv.predict.sampling import uniforms
+
+# So many candidates there are when the best is chosen anew: each time four times as many.
+COUNTS = (1, 4, 16, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The best `answer` of the first `count` candidates, and its number among them."""
+
+    answer: Answer
+    number: int
+    count: int
+
+
+def compose_many(engine: Engine, heard: list[Note], brief: Brief, count: int) -> Iterator[Choice | None]:
+    """Yield None after each note drawn, and a choice whenever there are as many candidates as in COUNTS, or `count`.
+
+    The first choice is what `compose` writes. Who stops at a choice gets the same with its `count`, later: pure.
+    """
+    answers: list[Answer] = []
+    # The call's notes are the last heard; what was heard before them may be longer ago than the window.
+    told = profiles([heard, heard[-brief.call.notes :]])
+    found = np.empty((0, told.shape[1]), np.float32)
+    for upto in sorted({min(each, count) for each in (*COUNTS, count)}):
+        numbers = range(len(answers), upto)
+        several = _alone(engine, heard, brief) if not answers else composed(engine, heard, brief, numbers)
+        for more in several:
+            if more is None:
+                yield None
+                continue
+            answers += more
+            found = np.concatenate([found, profiles([answer.notes for answer in more])])
+            best = int(likenesses(found, *told).scores().argmax())
+            yield Choice(answers[best], best, len(answers))
+
+
+def _alone(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[list[Answer] | None]:
+    for answer in compose(engine, heard, brief):
+        yield None if answer is None else [answer]
+
+
+def composed(engine: Engine, heard: list[Note], brief: Brief, numbers: Sequence[int]) -> Iterator[list[Answer] | None]:
+    """Yield None after each note drawn for all, at last the answers of the candidates with these `numbers`.
+
+    Each as `compose` would write it with its own random numbers.
+    """
+    draws = np.stack([uniforms(brief.seed, brief.revision, number, MAX_NOTES) for number in numbers], axis=1)
+    state, guard = engine.prime(notes_to_array(heard), len(numbers)), LoopGuard(len(numbers))
+    drafts = [_Draft(engine, brief) for _ in numbers]
+    for at, uniform in enumerate(draws):
+        taste = brief.taste if not at else brief.taste.after(0.0)
+        rows = guard.draw(engine, state, uniform, taste)
+        if not at:
+            # The first note comes when the turn does, whatever longer rest the model would have liked.
+            rows[:, STEP] = taste.elapsed_s
+        for draft, row, own in zip(drafts, rows, uniform, strict=True):
+            draft.add(row, float(own[VELOCITY]))
+        if all(draft.notes for draft in drafts):
+            break
+        state = engine.advance(state, rows)
+        yield None
+    yield [Answer(brief.revision, brief.call.number, draft.finished()) for draft in drafts]
+
+
+class _Draft:
+    """An answer while it is written; its `notes` once it is as long as asked."""
+
+    def __init__(self, engine: Engine, brief: Brief) -> None:
+        self.notes: tuple[Note, ...] = ()
+        self._rows: list[FloatArray] = []
+        self._onset = 0.0
+        self._brief = brief
+        self._has_velocity = engine.info.has_velocity
+
+    def add(self, row: FloatArray, draw: float) -> None:
+        """Take the next note (4), in which its velocity is written; nothing once the answer is long enough."""
+        if self.notes:
+            return
+        if self._rows:
+            self._onset += float(row[STEP])
+        if self._onset >= self._brief.length and len(notes := _fitted(self._rows, self._brief)) >= MIN_NOTES:
+            self.notes = notes
+            return
+        row[VELOCITY] = _velocity(row[VELOCITY], self._brief.call, self._onset / self._brief.length, draw)
+        self._rows.append(row.copy())
+
+    def finished(self) -> tuple[Note, ...]:
+        """Return the answer, as loud as the call."""
+        notes = self.notes or _fitted(self._rows, self._brief)
+        return _as_loud(notes, self._brief.call) if self._has_velocity else notes
