@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from improv.events import Note
 from improv.play.planner import MAX_NOTES, MIN_NOTES, Brief, _as_loud, _fitted, _velocity, compose
 from improv.play.scoring import likenesses, profiles
 from improv.play.turns import Answer
 from improv.predict.encoding import STEP, VELOCITY, FloatArray, notes_to_array
-from improv.predict.engine import Engine
+from improv.predict.engine import Engine, State
 from improv.predict.repetition import LoopGuard
 from improv.predict.sampling import uniforms
 
@@ -60,21 +61,33 @@ def composed(engine: Engine, heard: list[Note], brief: Brief, numbers: Sequence[
     Each as `compose` would write it with its own random numbers.
     """
     draws = np.stack([uniforms(brief.seed, brief.revision, number, MAX_NOTES) for number in numbers], axis=1)
-    state, guard = engine.prime(notes_to_array(heard), len(numbers)), LoopGuard(len(numbers))
     drafts = [_Draft(engine, brief) for _ in numbers]
+    # Which candidates the rows of the batch are.
+    left = np.arange(len(drafts))
+    state = _of(engine.prime(notes_to_array(heard)), np.zeros_like(left))
+    guard = LoopGuard(len(drafts))
     for at, uniform in enumerate(draws):
         taste = brief.taste if not at else brief.taste.after(0.0)
-        rows = guard.draw(engine, state, uniform, taste)
+        rows = guard.draw(engine, state, uniform[left], taste)
         if not at:
             # The first note comes when the turn does, whatever longer rest the model would have liked.
             rows[:, STEP] = taste.elapsed_s
-        for draft, row, own in zip(drafts, rows, uniform, strict=True):
-            draft.add(row, float(own[VELOCITY]))
-        if all(draft.notes for draft in drafts):
+        for which, row in zip(left, rows, strict=True):
+            drafts[which].add(row, float(uniform[which][VELOCITY]))
+        going = np.flatnonzero([not drafts[which].notes for which in left])
+        if not len(going):
             break
         state = engine.advance(state, rows)
+        # A smaller batch is a faster one, but to make it costs something too.
+        if 2 * len(going) <= len(left):
+            left, state = left[going], _of(state, going)
+            guard.keep(going)
         yield None
     yield [Answer(brief.revision, brief.call.number, draft.finished()) for draft in drafts]
+
+
+def _of(state: State, which: NDArray[np.int64]) -> State:
+    return State(state.notes[which], state.hidden[which], state.cell[which])
 
 
 class _Draft:

@@ -48,9 +48,8 @@ def profiles(passages: Sequence[Sequence[Note]]) -> FloatArray:
     """
     counted = np.zeros((len(passages), _STARTS[-1]), np.float32)
     for own, notes in zip(counted, passages, strict=True):
-        for start, values in zip(_STARTS[:-1], _values(notes), strict=True):
-            if len(values):
-                np.add.at(own, start + values, 1 / len(values))
+        for start, end, values in zip(_STARTS[:-1], _STARTS[1:], _values(notes), strict=True):
+            own[start:end] = np.bincount(values, minlength=end - start) / max(1, len(values))
     return np.asarray(counted @ _BLURRING, np.float32)
 
 
