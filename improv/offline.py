@@ -218,6 +218,10 @@ def evaluate(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    if candidates and (out is not None or files is not None):
+        raise UsageError("--candidates: prints tables, of calls from all files; --json takes the figures")
+    if training and not candidates:
+        raise UsageError("--training: only with --candidates; models are compared on held-out files")
     # Products of a few rows are slower on several threads than on one; told before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Its graphs are made anew for each length on purpose.

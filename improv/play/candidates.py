@@ -83,7 +83,7 @@ def composed(engine: Engine, heard: list[Note], brief: Brief, numbers: Sequence[
             left, state = left[going], _of(state, going)
             guard.keep(going)
         yield None
-    yield [Answer(brief.revision, brief.call.number, draft.finished()) for draft in drafts]
+    yield [Answer(brief.revision, brief.call.number, draft.ended()) for draft in drafts]
 
 
 def _of(state: State, which: NDArray[np.int64]) -> State:
@@ -101,18 +101,20 @@ class _Draft:
         self._has_velocity = engine.info.has_velocity
 
     def add(self, row: FloatArray, draw: float) -> None:
-        """Take the next note (4), in which its velocity is written; nothing once the answer is long enough."""
+        """Take the next note (4), and write into it how loud it is; nothing once the answer is long enough."""
         if self.notes:
             return
         if self._rows:
             self._onset += float(row[STEP])
         if self._onset >= self._brief.length and len(notes := _fitted(self._rows, self._brief)) >= MIN_NOTES:
-            self.notes = notes
+            self.notes = self._loud(notes)
             return
         row[VELOCITY] = _velocity(row[VELOCITY], self._brief.call, self._onset / self._brief.length, draw)
         self._rows.append(row.copy())
 
-    def finished(self) -> tuple[Note, ...]:
-        """Return the answer, as loud as the call."""
-        notes = self.notes or _fitted(self._rows, self._brief)
+    def ended(self) -> tuple[Note, ...]:
+        """Return the answer, long enough or not: there are no more notes for it."""
+        return self.notes or self._loud(_fitted(self._rows, self._brief))
+
+    def _loud(self, notes: tuple[Note, ...]) -> tuple[Note, ...]:
         return _as_loud(notes, self._brief.call) if self._has_velocity else notes

@@ -30,7 +30,6 @@ SECONDS = 8.0
 HEARD = 100
 _POLYPHONY = 8
 _UNKNOWN_VELOCITY = 64
-_MOST = max(COUNTS)
 
 # Answers whose time is taken.
 _TIMED = 10
@@ -109,7 +108,7 @@ def choices(plan: ChoicePlan, report: Report) -> Iterator[Choices]:
         if not found:
             raise CorpusError(f"{corpus.name}: no file of {plan.split} goes on for {SECONDS:g} s after {HEARD} notes")
         for engine in engines.values():
-            report(f"{corpus.name}: {engine.info.name} answers {len(found)} calls {_MOST} times each")
+            report(f"{corpus.name}: {engine.info.name} answers {len(found)} calls {COUNTS[-1]} times each")
             yield measured(corpus.name, engine, found, plan.seed)
 
 
@@ -221,11 +220,11 @@ def measured(corpus: str, engine: Engine, found: Sequence[Place], seed: int) -> 
 def _answered(engine: Engine, place: Place) -> _Answered:
     heard, brief = list(place.heard), place.brief
     call = heard[-brief.call.notes :]
-    answers = [answer.notes for answer in _last(composed(engine, heard, brief, range(_MOST)))]
+    answers = [answer.notes for answer in _last(composed(engine, heard, brief, range(COUNTS[-1])))]
     own, told = profiles(answers), profiles([heard, call])
     picked = {}
     for count in COUNTS:
-        groups = np.arange(_MOST).reshape(-1, count)
+        groups = np.arange(COUNTS[-1]).reshape(-1, count)
         picked[count] = np.array([group[likenesses(own[group], *told).scores().argmax()] for group in groups])
     return _Answered(
         closeness(answers, place.truth, SECONDS, loud=place.loud),
@@ -243,7 +242,7 @@ def _seconds(engine: Engine, timed: Sequence[Place]) -> dict[int, float]:
     taken: dict[int, list[float]] = {count: [] for count in COUNTS}
     for place in timed:
         began = perf_counter()
-        for choice in compose_many(engine, list(place.heard), place.brief, _MOST):
+        for choice in compose_many(engine, list(place.heard), place.brief, COUNTS[-1]):
             if choice is not None:
                 taken[choice.count].append(perf_counter() - began)
     return {count: float(np.median(own)) for count, own in taken.items()}
