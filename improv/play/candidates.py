@@ -78,8 +78,8 @@ def composed(engine: Engine, heard: list[Note], brief: Brief, numbers: Sequence[
         if not len(going):
             break
         state = engine.advance(state, rows)
-        # A smaller batch is a faster one, but to make it costs something too.
-        if 2 * len(going) <= len(left):
+        # A smaller batch is a faster one, but to make it costs something too; to compile for it, seconds.
+        if 2 * len(going) <= len(left) and isinstance(state.hidden, np.ndarray):
             left, state = left[going], _of(state, going)
             guard.keep(going)
         yield None
@@ -87,7 +87,8 @@ def composed(engine: Engine, heard: list[Note], brief: Brief, numbers: Sequence[
 
 
 def _of(state: State, which: NDArray[np.int64]) -> State:
-    return State(state.notes[which], state.hidden[which], state.cell[which])
+    """Return the state of these candidates, in arrays, whatever it was in."""
+    return State(state.notes[which], np.asarray(state.hidden)[which], np.asarray(state.cell)[which])
 
 
 class _Draft:

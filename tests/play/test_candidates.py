@@ -1,4 +1,5 @@
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_the_best_of_all_is_chosen(engine):
     scores = likenesses(own, *profiles([TUNE, TUNE[8:]])).scores()
     assert scores.argmax() == choice.number
     assert scores[choice.number] > np.median(scores)
+
+
+@pytest.mark.tensorflow
+def test_candidates_on_keras_are_those_on_numpy():
+    keras_engine_of = import_module("improv.engine.engines").keras_engine_of
+    weights = load(find("lstm"))
+    for one, other in zip(chosen(keras_engine_of(weights), 4), chosen(engine_of(weights), 4), strict=True):
+        assert (one.number, one.count) == (other.number, other.count)
+        assert [note.pitch for note in one.answer.notes] == [note.pitch for note in other.answer.notes]
 
 
 def test_an_engine_that_never_gets_there_still_answers():
