@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 
@@ -82,8 +82,8 @@ class Chosen:
 class Choices:
     """What came of one model on one corpus. `oracle`: gains of who knows the truth and chooses by it, among the most.
 
-    `manner`: of the truth. `tried`: the gains among the most, by other scores. `seconds`: how long after the call's
-    end so many candidates were there and the best of them chosen: the median, of `timed` answers.
+    `manner`: of the truth. `tried`: the gains among the most, by other scores. `seconds` of a
+    core that it takes until so many candidates are there and the best of them is chosen: the median of `timed` answers.
     """
 
     corpus: str
@@ -238,13 +238,13 @@ def _answered(engine: Engine, place: Place) -> _Answered:
 
 
 def _seconds(engine: Engine, timed: Sequence[Place]) -> dict[int, float]:
-    """Return how long it takes until a choice among so many candidates is there, the median of some answers."""
+    """Return what a choice among so many candidates costs, whoever else is busy here: the median of some answers."""
     taken: dict[int, list[float]] = {count: [] for count in COUNTS}
     for place in timed:
-        began = perf_counter()
+        began = process_time()
         for choice in compose_many(engine, list(place.heard), place.brief, COUNTS[-1]):
             if choice is not None:
-                taken[choice.count].append(perf_counter() - began)
+                taken[choice.count].append(process_time() - began)
     return {count: float(np.median(own)) for count, own in taken.items()}
 
 

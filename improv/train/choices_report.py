@@ -31,8 +31,8 @@ def sheets(found: Choices) -> list[Sheet]:
 def _close(found: Choices) -> Sheet:
     title = (
         f"{found.corpus}, {found.model}: {found.prompts} calls of {found.files} files; the best of so many answers:"
-        " closeness to the truth and what is gained over one, %; how it behaves, %; seconds until it is there"
-        f" (median of {found.timed})"
+        " closeness to the truth and what is gained over one, %; how it behaves, %; seconds of a core until it"
+        f" is there (median of {found.timed})"
     )
     columns = ("candidates", *(part for name in MEASURES for part in (name, "gain")), *MANNERS, "seconds")
     rows = [
