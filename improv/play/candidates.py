@@ -34,7 +34,7 @@ def compose_many(engine: Engine, heard: list[Note], brief: Brief, count: int) ->
     The first choice is what `compose` writes. Who stops at a choice gets the same with its `count`, later: pure.
     """
     answers: list[Answer] = []
-    # The call's notes are the last heard; what was heard before them may be longer ago than the window.
+    # The call's notes are the last; of a call that is longer than the window, all.
     told = profiles([heard, heard[-brief.call.notes :]])
     found = np.empty((0, told.shape[1]), np.float32)
     for upto in sorted({min(each, count) for each in (*COUNTS, count)}):

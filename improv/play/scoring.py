@@ -1,6 +1,6 @@
 """How good answers to a call are, of several: those that are made of what is being played, and that others are like.
 
-Weights and all else that was tried: docs/candidates.md.
+Why by this and by nothing else: docs/candidates.md.
 """
 
 from collections.abc import Sequence

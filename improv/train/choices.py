@@ -30,7 +30,6 @@ SECONDS = 8.0
 HEARD = 100
 _POLYPHONY = 8
 _UNKNOWN_VELOCITY = 64
-
 # Answers whose time is taken.
 _TIMED = 10
 
@@ -82,8 +81,8 @@ class Chosen:
 class Choices:
     """What came of one model on one corpus. `oracle`: gains of who knows the truth and chooses by it, among the most.
 
-    `manner`: of the truth. `tried`: the gains among the most, by other scores. `seconds` of a
-    core that it takes until so many candidates are there and the best of them is chosen: the median of `timed` answers.
+    `manner`: of the truth. `tried`: the gains among the most, by other scores. `seconds`: of a core, until so many
+    candidates are there and the best of them is chosen; the median of `timed` answers.
     """
 
     corpus: str
@@ -180,7 +179,6 @@ def measured(corpus: str, engine: Engine, found: Sequence[Place], seed: int) -> 
     answered = [_answered(engine, place) for place in found]
     files = np.unique([place.file for place in found], return_inverse=True)[1]
     chosen = draws(int(files.max()) + 1, seed)
-
     counts = np.bincount(files).astype(np.float64)
 
     def over(names: Iterable[str], figure: Callable[[_Answered, str], float]) -> Figures:
@@ -238,7 +236,7 @@ def _answered(engine: Engine, place: Place) -> _Answered:
 
 
 def _seconds(engine: Engine, timed: Sequence[Place]) -> dict[int, float]:
-    """Return what a choice among so many candidates costs, whoever else is busy here: the median of some answers."""
+    """Return the seconds of a core that a choice among so many candidates takes, whoever else is busy here."""
     taken: dict[int, list[float]] = {count: [] for count in COUNTS}
     for place in timed:
         began = process_time()
