@@ -45,6 +45,9 @@ Mode = Annotated[str | None, typer.Option(metavar="MODE", help="answer, duet, tr
 Key = Annotated[str | None, typer.Option(metavar="KEY", help='The key, such as "A minor"; auto or none.')]
 Tempo = Annotated[str | None, typer.Option(metavar="SOURCE", help="The beat: auto, clock, internal, playing or free.")]
 Bpm = Annotated[float | None, typer.Option(metavar="N", help="Beats a minute, with --tempo internal.")]
+Player = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Remember this player's playing, for the next time too.")
+]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="The same seed and playing give the same answers.")]
 Record = Annotated[str | None, typer.Option(metavar="DIR", help="Keep the session's journal here.")]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Keep no journal.")]
@@ -73,6 +76,7 @@ def jam(
     key: Key = None,
     tempo: Tempo = None,
     bpm: Bpm = None,
+    player: Player = None,
     seed: Seed = None,
     record: Record = None,
     no_record: NoRecord = False,
@@ -91,6 +95,7 @@ def jam(
         "--key": key,
         "--tempo": tempo,
         "--bpm": bpm,
+        "--player": player,
         "--seed": seed,
         "--record": record,
         "--no-record": False if no_record else record and True,
@@ -138,6 +143,7 @@ def demo(
     key: Key = None,
     tempo: Tempo = None,
     bpm: Bpm = None,
+    player: Player = None,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -158,6 +164,7 @@ def demo(
         "--key": key,
         "--tempo": tempo,
         "--bpm": bpm,
+        "--player": player,
         "--seed": seed,
     }
     chosen = _chosen(config_file, overrides)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from improv.predict.bins import IntArray
 from improv.predict.encoding import FloatArray
 from improv.predict.memory import Recall
 
@@ -55,11 +54,6 @@ class State:
     hidden: FloatArray
     cell: FloatArray
     recall: Recall | None = None
-
-    def chosen(self, which: IntArray) -> "State":
-        """Return the state of those of the candidates, in that order."""
-        recall = None if self.recall is None else self.recall.chosen(which)
-        return State(self.notes[which], self.hidden[which], self.cell[which], recall)
 
 
 class Engine(Protocol):
