@@ -196,7 +196,7 @@ def _settings(config_file: Path | None, overrides: dict[str, object]) -> Setting
 
     settings = config.load(config_file, _given(overrides))
     device.check(settings.model.engine)
-    check_style(settings.model.name, inspect(find(settings.model.name)), settings.model.style)
+    check_style(settings.model.name, inspect(find(settings.model.name)), settings.controls.style)
     return settings
 
 

@@ -26,7 +26,7 @@ OPTIONS = {
     "--backend": "ports.backend",
     "--model": "model.name",
     "--engine": "model.engine",
-    "--style": "model.style",
+    "--style": "controls.style",
     "--seed": "model.seed",
     "--record": "session.folder",
     "--no-record": "session.record",
@@ -36,7 +36,7 @@ OPTIONS = {
 _ORDERED = (
     ("turns.silence_min_ms", "turns.silence_max_ms"),
     ("turns.min_answer_s", "turns.max_answer_s"),
-    ("sampling.lowest", "sampling.highest"),
+    ("controls.lowest", "controls.highest"),
 )
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -461,7 +461,7 @@ def _other_engine(settings: Settings, model: ModelInfo, console: Console) -> Eng
     wanted = settings.model.engine
     if wanted == "numpy" or (wanted == "auto" and not gpu_usable()):
         return None
-    start = Start(find(settings.model.name).resolve(), model.hash, settings.model.style, needs_gpu=wanted != "keras")
+    start = Start(find(settings.model.name).resolve(), model.hash, settings.controls.style, needs_gpu=wanted != "keras")
     return EngineProcess(start, console.say, console.trouble, only_if_faster=wanted == "auto")
 
 
@@ -478,7 +478,7 @@ def main() -> int:
         return 0  # discarded before the start
     spec = Spec.from_line(line)
     try:
-        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name, spec.settings.model.style)))
+        reason = asyncio.run(run(spec, load_engine(spec.settings.model.name, spec.settings.controls.style)))
     except ImprovError as error:
         _say(event="bye", code=1, reason=str(error))
         return 1

@@ -50,7 +50,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding(well=True, text=f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _midi(settings)
     yield _timer()
-    yield _model(settings.model.name, settings.model.style)
+    yield _model(settings.model.name, settings.controls.style)
     yield _folder(Path(settings.session.folder).expanduser())
     yield _gpu()
     yield _engine(settings.model.engine)

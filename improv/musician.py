@@ -31,7 +31,7 @@ class Manner:
     @classmethod
     def of(cls, settings: Settings) -> "Manner":
         """Return how the musician listens and answers under `settings`: seconds for milliseconds."""
-        turns, sampling, barge_in = settings.turns, settings.sampling, settings.barge_in
+        turns, controls, barge_in = settings.turns, settings.controls, settings.barge_in
         return cls(
             silence=Silence(
                 shortest=turns.silence_min_ms / 1000,
@@ -40,8 +40,8 @@ class Manner:
                 drone=turns.drone_s,
             ),
             limits=AnswerLimits(turns.min_answer_s, turns.max_answer_s),
-            taste=Taste(sampling.temperature, sampling.top_p, sampling.lowest, sampling.highest),
-            polyphony=sampling.polyphony,
+            taste=Taste(controls.temperature, controls.top_p, controls.lowest, controls.highest),
+            polyphony=controls.polyphony,
             end_control=turns.end_control,
             ghost_velocity=barge_in.ghost_velocity,
             ghost_s=barge_in.ghost_ms / 1000,

@@ -21,7 +21,20 @@ Control = Annotated[int, Between(0, 119)]
 Milliseconds = Annotated[float, Between(0, 60_000)]
 Seconds = Annotated[float, Between(0, 3600)]
 
+Share = Annotated[float, Between(0, 1)]
+
 Backend = Literal["auto", "alsa", "jack", "coremidi", "winmm", "none"]
+Mode = Literal["answer", "duet", "trade", "solo", "listen"]
+Tempo = Literal["auto", "clock", "internal", "playing", "free"]
+# fmt: off
+KeyChoice = Literal[
+    "auto", "none",
+    "C major", "Db major", "D major", "Eb major", "E major", "F major",
+    "F# major", "G major", "Ab major", "A major", "Bb major", "B major",
+    "C minor", "C# minor", "D minor", "Eb minor", "E minor", "F minor",
+    "F# minor", "G minor", "G# minor", "A minor", "Bb minor", "B minor",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +80,45 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which network answers, in which of its styles, and on which engine."""
+    """Which network answers, and on which engine."""
 
     name: str = "lstm"
     engine: Literal["auto", "numpy", "keras", "gpu"] = "auto"
-    style: str | None = None
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How notes are drawn from the model's distributions."""
+class Controls:
+    """What can be changed while playing. CC, program change, command line and file are doors to it; all at its default.
 
+    `split` and `split_side`: the machine listens only to pitches below (or from) the split. `level`: 1 is as loud as
+    the player. `start`: with a beat, answers begin on the next of these. `tempo`: where the beat comes from.
+    """
+
+    mode: Mode = "answer"
     temperature: Annotated[float, Between(0.05, 4)] = 1.0
     top_p: Annotated[float, Between(0.05, 1)] = 0.95
+    style: str | None = None
+    density: Annotated[float, Between(0.25, 4)] = 1.0
+    level: Annotated[float, Between(0, 2)] = 1.0
     lowest: Pitch = 28
     highest: Pitch = 100
+    transpose: Annotated[int, Between(-24, 24)] = 0
     polyphony: Annotated[int, Between(1, 32)] = 8
+    split: Pitch | None = None
+    split_side: Literal["below", "above"] = "above"
+    key: KeyChoice = "auto"
+    key_strength: Share = 0.3
+    tempo: Tempo = "auto"
+    bpm: Annotated[float, Between(20, 300)] = 120.0
+    beats_per_bar: Annotated[int, Between(1, 16)] = 4
+    start: Literal["beat", "bar"] = "beat"
+    quantise: Share = 0.7
+    trade_bars: Annotated[int, Between(1, 16)] = 4
+    lead: bool = False
+    memory: Share = 0.5
+    freeze: bool = False
+    mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +137,5 @@ class Settings:
     barge_in: BargeIn = field(default_factory=BargeIn)
     turns: Turns = field(default_factory=Turns)
     model: Model = field(default_factory=Model)
-    sampling: Sampling = field(default_factory=Sampling)
+    controls: Controls = field(default_factory=Controls)
     session: Session = field(default_factory=Session)

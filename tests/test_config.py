@@ -109,8 +109,8 @@ def test_every_problem_is_reported_at_once_with_its_line(written):
         ("ports:\n  inputs: [nano, 3]\n", 'config.yaml:2: ports.inputs: ["nano", 3] is not a list of names'),
         ("model:\n  seed: 2026-11-23\n", 'config.yaml:2: model.seed: "2026-11-23" is not a whole number'),
         (
-            "sampling:\n  lowest: 101\n",
-            "config.yaml:2: sampling.lowest: 101 is more than sampling.highest, which is 100",
+            "controls:\n  lowest: 101\n",
+            "config.yaml:2: controls.lowest: 101 is more than controls.highest, which is 100",
         ),
         ("turns:\n  max_answer_s: 0.5\n", "config.yaml:2: turns.max_answer_s: 0.5 is less than turns.min_answer_s"),
     ],

@@ -8,11 +8,15 @@ from keras import ops
 from numpy.typing import NDArray
 
 from improv.engine.backend import Tensor
+from improv.events import PITCHES
 from improv.predict.bins import EDGES_S, time_bins
 from improv.predict.engine import Taste
 from improv.predict.grid import CELL_S
+from improv.predict.sampling import CHORD_BINS, CHORD_S, DENSER, STEP_LENGTHS
+from improv.predict.weights import CLASSES
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))
+_CLASS = np.arange(PITCHES) % CLASSES
 _EDGES = EDGES_S.astype(np.float64)
 
 
@@ -21,7 +25,8 @@ class Taste64:
     """A taste as scalar tensors of double precision, so that another taste is no reason to compile again.
 
     `cut`: the share that `top_p` leaves out. `first`: the bin that the time gone by lies in, `log_left` and `left_s`
-    what can still come of it, as the logarithm of a share and in seconds.
+    what can still come of it, as the logarithm of a share and in seconds. `tilt`: what the logarithm of a step's length
+    takes from its log-share. `bias` (12).
     """
 
     sharpness: Tensor
@@ -32,11 +37,15 @@ class Taste64:
     first: Tensor
     log_left: Tensor
     left_s: Tensor
+    density: Tensor
+    tilt: Tensor
+    bias: Tensor
 
     @classmethod
     def of(cls, numbers: Tensor) -> "Taste64":
         """Return the taste that `as_numbers` made `numbers` of."""
-        return cls(*(numbers[at] for at in range(len(cls.__dataclass_fields__))))
+        *scalars, bias = cls.__dataclass_fields__
+        return cls(**{name: numbers[at] for at, name in enumerate(scalars)}, **{bias: numbers[len(scalars) :]})
 
 
 @lru_cache(maxsize=16)
@@ -57,6 +66,9 @@ def as_numbers(taste: Taste) -> NDArray[np.float64]:
             first,
             np.log(left),
             left * width,
+            taste.density,
+            DENSER * np.log2(taste.density),
+            *(taste.bias or (0.0,) * CLASSES),
         ],
         np.float64,
     )
@@ -64,8 +76,16 @@ def as_numbers(taste: Taste) -> NDArray[np.float64]:
 
 def likely(logits: Tensor, taste: Taste64) -> Tensor:
     """Return what is drawn from, (batch, n), in proportion. What is at minus infinity cannot come."""
-    allowed = ops.cast(logits, "float64")
-    allowed = ops.exp((allowed - ops.max(allowed, axis=1, keepdims=True)) * taste.sharpness)
+    return _kept(_tempered(logits, taste), taste)
+
+
+def _tempered(logits: Tensor, taste: Taste64) -> Tensor:
+    shares = ops.cast(logits, "float64")
+    return (shares - ops.max(shares, axis=1, keepdims=True)) * taste.sharpness
+
+
+def _kept(shares: Tensor, taste: Taste64) -> Tensor:
+    allowed = ops.exp(shares - ops.max(shares, axis=1, keepdims=True))
     rising = ops.sort(allowed, axis=1)
     sums = ops.cumsum(rising, axis=1)
     first = _count(sums <= taste.cut * sums[:, -1:])
@@ -86,7 +106,8 @@ def draw_pitch(logits: Tensor, uniform: Tensor, taste: Taste64) -> Tensor:
     """Return a pitch within the register for each row of `logits` (batch, 128)."""
     pitches = ops.cast(ops.arange(logits.shape[1]), "float64")
     inside = (pitches >= taste.lowest) & (pitches <= taste.highest)
-    return draw_place(likely(ops.where(inside, ops.cast(logits, "float64"), -np.inf), taste), uniform)[0]
+    shares = _tempered(ops.where(inside, ops.cast(logits, "float64"), -np.inf), taste)
+    return draw_place(_kept(shares + ops.take(taste.bias, _CLASS), taste), uniform)[0]
 
 
 def draw_step(logits: Tensor, uniform: Tensor, taste: Taste64) -> tuple[Tensor, Tensor]:
@@ -94,10 +115,23 @@ def draw_step(logits: Tensor, uniform: Tensor, taste: Taste64) -> tuple[Tensor, 
     bins = ops.cast(ops.arange(logits.shape[1]), "float64")
     begun = ops.where(bins == taste.first, ops.cast(taste.log_left, "float32"), 0.0)
     can_come = ops.where(bins >= taste.first, ops.cast(logits + begun, "float64"), -np.inf)
-    index, share = draw_place(likely(can_come, taste), uniform)
+    index, share = draw_place(_kept(_denser(_tempered(can_come, taste), taste), taste), uniform)
     in_begun = ops.cast(index, "float64") == taste.first
     steps = ops.where(in_begun, taste.elapsed_s + share * taste.left_s, seconds(index, share))
     return ops.maximum(steps, taste.elapsed_s), index
+
+
+def sooner(step: Tensor, taste: Taste64) -> Tensor:
+    """Return steps (seconds) that are points, as many times shorter as more notes are wanted; a chord stays one."""
+    return ops.where(step < CHORD_S, step, step / ops.cast(taste.density, "float32"))
+
+
+def _denser(shares: Tensor, taste: Taste64) -> Tensor:
+    """Return log-shares of the steps tilted as by `sampling.denser`; what cannot come is at minus infinity."""
+    others = shares[:, CHORD_BINS:]
+    tilted = others - taste.tilt * ops.convert_to_tensor(STEP_LENGTHS[CHORD_BINS:])
+    whole = ops.logsumexp(others, axis=1, keepdims=True) - ops.logsumexp(tilted, axis=1, keepdims=True)
+    return ops.concatenate([shares[:, :CHORD_BINS], tilted + whole], axis=1)
 
 
 def seconds(bins: Tensor, share: Tensor) -> Tensor:

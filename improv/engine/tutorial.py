@@ -5,7 +5,7 @@ from keras import ops
 
 from improv.engine.backend import Tensor, compiled
 from improv.engine.bodies import Lstm
-from improv.engine.draws import Taste64, as_numbers, draw_pitch
+from improv.engine.draws import Taste64, as_numbers, draw_pitch, sooner
 from improv.predict.encoding import COLUMNS, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.numpy_engine import MIN_DURATION_S
@@ -74,6 +74,6 @@ class TutorialEngine:
         """Return notes (batch, 4): step and duration are points, as the network has them."""
         heads, taste = self._heads(hidden), Taste64.of(numbers)
         pitch = ops.cast(draw_pitch(heads["pitch"], uniforms[:, 0], taste), "float32")
-        step = ops.maximum(heads["step"][:, 0], ops.cast(taste.elapsed_s, "float32"))
+        step = ops.maximum(sooner(heads["step"][:, 0], taste), ops.cast(taste.elapsed_s, "float32"))
         duration = ops.maximum(heads["duration"][:, 0], np.float32(MIN_DURATION_S))
         return ops.stack([pitch, step, duration, ops.full_like(pitch, np.nan)], axis=1)

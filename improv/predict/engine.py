@@ -13,6 +13,8 @@ class Taste:
     """How notes are drawn. The pitch register is `lowest` to `highest`, both within.
 
     `elapsed_s`: seconds already gone since the last onset; the next step is drawn knowing that it is no shorter.
+    `bias`: a log-weight for each pitch class from C on, 0 as the model thinks, below 0 less likely; None: none at all.
+    `density`: how many notes a second are wanted, for each that the model would play (0.25 to 4).
     """
 
     temperature: float = 1.0
@@ -20,6 +22,8 @@ class Taste:
     lowest: int = 28
     highest: int = 100
     elapsed_s: float = 0.0
+    bias: tuple[float, ...] | None = None
+    density: float = 1.0
 
     def after(self, elapsed_s: float) -> "Taste":
         """Return this taste `elapsed_s` seconds after the last onset."""

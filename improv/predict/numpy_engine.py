@@ -13,7 +13,7 @@ from improv.events import PITCHES
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray, tutorial_features
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.recurrence import Cells, in_order
-from improv.predict.sampling import draw_pitch
+from improv.predict.sampling import CHORD_S, draw_pitch
 from improv.predict.weights import Weights
 
 # Shorter is no note: a key takes about this long to go down and up.
@@ -64,6 +64,9 @@ class NumpyEngine:
         """
         logits, step, duration = self.heads(state)
         notes = np.empty((len(logits), COLUMNS), np.float32)
+        if taste.density != 1:
+            # A point has no other places to be: it is sooner or later by the whole of it.
+            step = np.where(step < CHORD_S, step, step / np.float32(taste.density))
         np.maximum(step, max(0.0, taste.elapsed_s), out=notes[:, STEP])
         if state.recall is not None:
             logits = state.recall.pitch(logits, notes[:, STEP])

@@ -5,10 +5,21 @@ from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 from improv.events import PITCHES
+from improv.predict.bins import EDGES_S
 from improv.predict.encoding import COLUMNS, FloatArray
 from improv.predict.engine import Taste
+from improv.predict.weights import CLASSES
 
 Probabilities = NDArray[np.float64]
+
+# A step shorter than this lies within a chord, and stays one, however many notes are wanted. The first bins of a step.
+CHORD_S = 0.05
+CHORD_BINS = int(np.searchsorted(EDGES_S, CHORD_S - 1e-9))
+# What a step's length adds to its log-share when twice as many notes are wanted: so many times its logarithm. Measured:
+# see `denser`.
+DENSER = 2.0
+STEP_LENGTHS = np.log((EDGES_S[:-1] + EDGES_S[1:]) / 2)
+_CLASS = np.arange(PITCHES) % CLASSES
 
 _BELOW_1 = np.nextafter(1.0, 0.0)
 
@@ -28,10 +39,57 @@ def likely(logits: FloatArray, taste: Taste) -> Probabilities:
 
     The temperature comes first, so that `top_p` cuts what is really left. Equals stay or go together.
     """
-    allowed = logits.astype(np.float64)
-    allowed -= allowed.max(axis=1, keepdims=True)
-    allowed *= 1 / taste.temperature
-    np.exp(allowed, out=allowed)
+    return _kept(_tempered(logits, taste), taste)
+
+
+def likely_pitch(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return what a pitch is drawn from, in proportion, within the register: `logits` (batch, 128).
+
+    The bias comes after the temperature, so that a wild taste, or a way out of a loop, stays as much in key as a tame
+    one; and before `top_p`, which cuts what is really left.
+    """
+    register = slice(taste.lowest, taste.highest + 1)
+    tempered = _tempered(logits[:, register], taste)
+    if taste.bias is not None:
+        tempered += np.array(taste.bias)[_CLASS[register]]
+        tempered -= tempered.max(axis=1, keepdims=True)
+    return _kept(tempered, taste)
+
+
+def likely_step(logits: FloatArray, taste: Taste, first: int = 0) -> Probabilities:
+    """Return what a step's bin is drawn from, in proportion: `logits` (batch, n) of the bins from `first` on."""
+    tempered = _tempered(logits, taste)
+    if taste.density != 1:
+        tempered = denser(tempered, taste.density, first)
+    return _kept(tempered, taste)
+
+
+def denser(shares: Probabilities, density: float, first: int) -> Probabilities:
+    """Return log-shares of the steps' bins from `first` on, tilted to shorter steps (density > 1) or longer ones.
+
+    A step of twice the length loses the same, whether the music is slow or fast: the tilt is a power of the length. A
+    chord keeps its share: the other steps are as likely together as they were.
+    """
+    chord = max(0, CHORD_BINS - first)
+    others = shares[:, chord:]
+    tilted = others - DENSER * np.log2(density) * STEP_LENGTHS[first + chord :]
+    tilted += np.logaddexp.reduce(others, axis=1, keepdims=True) - np.logaddexp.reduce(tilted, axis=1, keepdims=True)
+    whole: Probabilities = np.concatenate([shares[:, :chord], tilted], axis=1)
+    whole -= whole.max(axis=1, keepdims=True)
+    return whole
+
+
+def _tempered(logits: FloatArray, taste: Taste) -> Probabilities:
+    """Return log-shares at the taste's temperature, of which the greatest is 0."""
+    tempered = logits.astype(np.float64)
+    tempered -= tempered.max(axis=1, keepdims=True)
+    tempered *= 1 / taste.temperature
+    return tempered
+
+
+def _kept(shares: Probabilities, taste: Taste) -> Probabilities:
+    """Return the shares of log-shares, whose place they take: nothing beyond `top_p`."""
+    allowed = np.exp(shares, out=shares)
     if taste.top_p < 1:
         rising = np.sort(allowed, axis=1)
         sums = np.cumsum(rising, axis=1)
@@ -45,7 +103,7 @@ def pitch_probabilities(logits: FloatArray, taste: Taste) -> Probabilities:
     """Return what is drawn from, (batch, 128): nothing outside the register, nothing beyond `top_p`."""
     register = slice(taste.lowest, taste.highest + 1)
     probabilities = np.zeros((len(logits), PITCHES))
-    probabilities[:, register] = likely(logits[:, register], taste)
+    probabilities[:, register] = likely_pitch(logits, taste)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities
 
@@ -73,4 +131,4 @@ def draw_place(probabilities: Probabilities, uniform: FloatArray) -> tuple[NDArr
 
 def draw_pitch(logits: FloatArray, uniform: FloatArray, taste: Taste) -> NDArray[np.int64]:
     """Return a pitch for each row of `logits` (batch, 128)."""
-    return draw_index(likely(logits[:, taste.lowest : taste.highest + 1], taste), uniform) + taste.lowest
+    return draw_index(likely_pitch(logits, taste), uniform) + taste.lowest

@@ -11,7 +11,7 @@ from improv.predict.bodies import front_of
 from improv.predict.encoding import COLUMNS, DURATION, PITCH, STEP, VELOCITY, FloatArray
 from improv.predict.engine import ModelInfo, State, Taste
 from improv.predict.grid import CELL_S, TIMES, VELOCITY_WIDTH
-from improv.predict.sampling import draw_index, draw_place, likely, pitch_probabilities
+from improv.predict.sampling import draw_index, draw_place, likely, likely_step, pitch_probabilities
 from improv.predict.weights import CLASSES, HEARD, HIDDEN, INTERVALS, TRACES, WIDEST, Weights, check_style, trace_gain
 
 # Shorter is no note: a key takes about this long to go down and up.
@@ -181,7 +181,7 @@ def _step(logits: FloatArray, uniform: FloatArray, taste: Taste) -> tuple[NDArra
     """Return steps and their bins, knowing that they are no shorter than what has gone by."""
     elapsed = taste.elapsed_s
     if elapsed <= 0:
-        bins, share = draw_place(likely(logits, taste), uniform)
+        bins, share = draw_place(likely_step(logits, taste), uniform)
         return bins, _seconds(bins, share)
     # The last bin has no end: what has gone by may lie beyond it.
     first = int(time_bins(np.array([elapsed], np.float32))[0])
@@ -189,7 +189,7 @@ def _step(logits: FloatArray, uniform: FloatArray, taste: Taste) -> tuple[NDArra
     logits = logits[:, first:].copy()
     # Of the bin that has begun, only what is left of it can still come.
     logits[:, 0] += np.log(left)
-    bins, share = draw_place(likely(logits, taste), uniform)
+    bins, share = draw_place(likely_step(logits, taste, first), uniform)
     bins += first
     seconds = np.where(
         bins == first, elapsed + share * left * (EDGES_S[first + 1] - EDGES_S[first]), _seconds(bins, share)

@@ -166,6 +166,9 @@ def _port(value: list[Any]) -> tuple[str, bool]:
 
 def _settings(value: dict[str, dict[str, Any]]) -> Settings:
     """Return settings as they were written; what another version had besides is left out, what it lacked is default."""
+    if "controls" not in value:  # until version 0.3 these were in two sections
+        style = {"style": value["model"]["style"]} if "style" in value.get("model", {}) else {}
+        value = {**value, "controls": value.get("sampling", {}) | style}
     sections: dict[str, Any] = {}
     for section in fields(Settings):
         default = getattr(Settings(), section.name)

@@ -57,7 +57,7 @@ def engine_of(opening: Opening) -> Engine:
     weights = load(find(opening.settings.model.name))
     if weights.hash != opening.hash:
         raise ModelError(f"the session was played with other weights of {opening.model!r} than those here")
-    return engines.engine_of(weights, opening.settings.model.style)
+    return engines.engine_of(weights, opening.settings.controls.style)
 
 
 class _Rerun:

@@ -110,6 +110,18 @@ def test_no_step_is_shorter_than_the_time_that_has_passed(engine):
     assert engine.draw(state, draws, TASTE.after(1.5))[0, 1] == max(free, 1.5)
 
 
+def test_twice_as_many_notes_come_in_half_the_step_unless_that_lies_in_a_chord(weights):
+    notes, draws = performance(30), uniforms(1, 2, 3, 1)
+    for bias, times in ((0.8, 2), (0.01, 1)):
+        tensors = dict(weights.tensors) | {"step.kernel": np.zeros((UNITS, 1), np.float32)}
+        tensors["step.bias"] = np.full(1, bias, np.float32)
+        engine = NumpyEngine(Weights("even", weights.card, tensors, ""))
+        state = engine.prime(notes)
+        plain, denser = (engine.draw(state, draws, Taste(density=density)) for density in (1.0, 2.0))
+        assert plain[0, 1] == pytest.approx(times * denser[0, 1])
+        assert np.array_equal(plain[:, [0, 2]], denser[:, [0, 2]])
+
+
 def test_times_below_nothing_are_raised_to_the_least(weights):
     low = dict(weights.tensors) | {f"{head}.bias": np.full(1, -100, np.float32) for head in ("step", "duration")}
     engine = NumpyEngine(Weights("low", weights.card, low, ""))

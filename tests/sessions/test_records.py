@@ -18,7 +18,7 @@ from improv.sessions.records import (
     decode_record,
     encode_record,
 )
-from improv.settings import Model, Ports, Sampling, Settings
+from improv.settings import Controls, Model, Ports, Settings
 
 times = st.floats(allow_nan=False, allow_infinity=False)
 numbers = st.integers(0, 2**53)
@@ -28,8 +28,8 @@ messages = st.binary(min_size=1, max_size=3)
 settings = st.builds(
     Settings,
     ports=st.builds(Ports, inputs=st.lists(names).map(tuple), output=st.none() | names, thru=st.booleans()),
-    model=st.builds(Model, name=names, style=st.none() | names, seed=st.none() | numbers),
-    sampling=st.builds(Sampling, temperature=times, lowest=st.integers(0, 127)),
+    model=st.builds(Model, name=names, seed=st.none() | numbers),
+    controls=st.builds(Controls, temperature=times, style=st.none() | names, lowest=st.integers(0, 127)),
 )
 ports = st.tuples(names, st.booleans())
 records = st.one_of(
@@ -114,3 +114,11 @@ def test_settings_of_another_version_are_read_as_far_as_they_are_known():
     del line["settings"]["turns"]
     del line["settings"]["ports"]["thru"]
     assert decode_record(json.dumps(line)) == opening
+
+
+def test_what_earlier_versions_called_otherwise_is_understood():
+    old = {"model": {"name": "lstm", "style": "jazz"}, "sampling": {"temperature": 0.7, "lowest": 40}}
+    line = json.loads(encode_record(Opening("0.2", "now", 1.0, 7, "lstm", "hash", Settings()))) | {"settings": old}
+    opening = decode_record(json.dumps(line))
+    assert isinstance(opening, Opening)
+    assert opening.settings.controls == Controls(temperature=0.7, lowest=40, style="jazz")

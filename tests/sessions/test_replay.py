@@ -18,7 +18,7 @@ from improv.predict.weights import find, load
 from improv.sessions.journal import Session
 from improv.sessions.records import Opening, Planned, Record
 from improv.sessions.replay import engine_of, replay
-from improv.settings import Model, Settings
+from improv.settings import Controls, Settings
 from tests.parrot import Parrot
 
 SETTINGS = Settings()
@@ -128,7 +128,7 @@ def test_a_journal_that_was_tampered_with_differs():
 def test_a_session_is_replayed_in_the_style_that_it_was_played_in():
     weights = load(find("lstm"))
     style, heard = weights.card.styles[-1], np.array([[60, 0, 0.2, 80]], np.float32)
-    settings = altered(SETTINGS, model=Model(style=style))
+    settings = altered(SETTINGS, controls=Controls(style=style))
     engine = engine_of(altered(opening(), settings=settings, hash=weights.hash))
     assert np.array_equal(engine.prime(heard).hidden, engine_in(weights, style).prime(heard).hidden)
     assert not np.array_equal(engine.prime(heard).hidden, engine_in(weights).prime(heard).hidden)
