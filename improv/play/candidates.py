@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from improv.events import Note
 from improv.play.planner import MAX_NOTES, Brief, Draft, compose
 from improv.play.scoring import likenesses, profiles
 from improv.play.turns import Answer
 from improv.predict.encoding import VELOCITY, notes_to_array
-from improv.predict.engine import Engine, State
+from improv.predict.engine import Engine
 from improv.predict.memory import Recall
 from improv.predict.repetition import LoopGuard
 from improv.predict.sampling import uniforms
@@ -72,7 +71,7 @@ def composed(
     drafts = [Draft(brief, has_velocity=engine.info.has_velocity) for _ in numbers]
     # Which candidates the rows of the batch are.
     left = np.arange(len(drafts))
-    state = _of(replace(engine.prime(notes_to_array(heard)), recall=recall), np.zeros_like(left))
+    state = replace(engine.prime(notes_to_array(heard)), recall=recall).chosen(np.zeros_like(left))
     guard = LoopGuard(len(drafts))
     for at, uniform in enumerate(draws):
         rows = guard.draw(engine, state, uniform[left], brief.taste if not at else brief.taste.after(0.0))
@@ -84,13 +83,7 @@ def composed(
         state = engine.advance(state, rows)
         # A smaller batch is a faster one, but to make it costs something too; to compile for it, seconds.
         if 2 * len(going) <= len(left) and isinstance(state.hidden, np.ndarray):
-            left, state = left[going], _of(state, going)
+            left, state = left[going], state.chosen(going)
             guard.keep(going)
         yield None
     yield [Answer(brief.revision, brief.number, draft.ended()) for draft in drafts]
-
-
-def _of(state: State, which: NDArray[np.int64]) -> State:
-    """Return the state of these candidates, in arrays, whatever it was in."""
-    recall = None if state.recall is None else state.recall.chosen(which)
-    return State(state.notes[which], np.asarray(state.hidden)[which], np.asarray(state.cell)[which], recall)
