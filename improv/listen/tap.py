@@ -69,7 +69,9 @@ class TapTempo:
         for before, after in pairwise(self._taps):
             beats.append(beats[-1] + round((after - before) / usual))
         placed = list(zip(beats, self._taps, strict=True))
-        slope = median((at - to) / (beat - other) for (beat, at), (other, to) in combinations(placed, 2) if beat != other)
+        slope = median(
+            (at - to) / (beat - other) for (beat, at), (other, to) in combinations(placed, 2) if beat != other
+        )
         self._last = median(at + (beats[-1] - beat) * slope for beat, at in placed)
         self._period = min(max(slope, _SHORTEST_S), _LONGEST_S)
 
