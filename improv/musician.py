@@ -101,10 +101,14 @@ class Written:
 
 @dataclass(slots=True)
 class _Stream:
-    """Something of ours that goes on, planned until `until` (seconds). `turn` None: it has been silent so far."""
+    """Something of ours that goes on, planned until `until` (seconds). `turn` None: it has been silent so far.
+
+    `phrase`: the player's last when it began. `opens_at`: what has not begun by then may still be written anew.
+    """
 
     turn: int | None
     until: float
+    phrase: int
     opens_at: float = -inf
 
 
@@ -121,6 +125,7 @@ class Musician:
         self._learner = Learner(engine, self.memory)
         self._unlearned: list[FloatArray | None] = []  # notes of the player, and (None) where phrases begin
         self._begins = True  # whether the last note began a phrase
+        self._learns = True  # whether it was heard to be learned
         self.controls = manner.controls
         self.grid: Grid | None = None
         self._manner = manner
@@ -270,7 +275,8 @@ class Musician:
             return
         if not cue.joins:  # it takes the place of what had not begun
             self._own = [note for note in self._own if note.onset < at]
-        self._stream = _Stream(turn, start + cue.length, start if cue.opens else -inf)
+        phrase = self._last_phrase if self._stream is None or not cue.joins else self._stream.phrase
+        self._stream = _Stream(turn, start + cue.length, phrase, start if cue.opens else -inf)
         self._parts = max(self._parts, cue.number)
         self._own += [replace(note, onset=start + note.onset) for note in answer.notes]
         del self._own[:-_OWN_KEPT]
@@ -278,7 +284,8 @@ class Musician:
 
     def passed(self, cue: Cue, start: float) -> None:
         """Know that a part of a stream stays empty."""
-        self._stream = _Stream(self.stream, start + cue.length)
+        phrase = self._last_phrase if self._stream is None else self._stream.phrase
+        self._stream = _Stream(self.stream, start + cue.length, phrase)
         self._parts = max(self._parts, cue.number)
 
     def began(self, number: int) -> None:
@@ -294,8 +301,10 @@ class Musician:
     def over_all(self, at: float) -> None:
         """Know that whatever of ours was under way has come to an early end at `at` (seconds)."""
         if self._stream is not None:
+            # The note that ended a solo has begun a phrase of its own, which has its turn yet.
+            over = self._last_phrase if self.controls.mode == "duet" else self._stream.phrase
             self._stream = None
-            self._spent = max(self._spent, self._last_phrase - 1)
+            self._spent = max(self._spent, over)
         kept = [note for note in self._own if note.onset < at]
         self._own_changes += kept != self._own
         self._own = kept
@@ -481,7 +490,8 @@ class Musician:
     def _remember(self, onset: float) -> None:
         """Keep the last note for the memory to learn, now that another one begins: it has sounded this long."""
         *_, before, last = [None, None, *self._window.notes(onset)]
-        if last is None or self.controls.freeze:
+        learns, self._learns = self._learns, not self.controls.freeze
+        if last is None or not learns:
             self._begins = True
             return
         if self._begins:
