@@ -300,10 +300,10 @@ class Musician:
 
     def over_all(self, at: float) -> None:
         """Know that whatever of ours was under way has come to an early end at `at` (seconds)."""
-        if self._stream is not None:
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.opens_at <= at:
             # The note that ended a solo has begun a phrase of its own, which has its turn yet.
-            over = self._last_phrase if self.controls.mode == "duet" else self._stream.phrase
-            self._stream = None
+            over = self._last_phrase if self.controls.mode == "duet" else stream.phrase
             self._spent = max(self._spent, over)
         kept = [note for note in self._own if note.onset < at]
         self._own_changes += kept != self._own
