@@ -188,6 +188,11 @@ class Player:
         self._client.stdin.flush()
         return at
 
+    def play_at(self, events: Iterable[tuple[float, bytes]]) -> None:
+        """Have (time, message) played when their time has come, to the frame; in order, and after earlier calls."""
+        self._client.stdin.writelines(f"@{at} {message.hex()}\n" for at, message in events)
+        self._client.stdin.flush()
+
     def perform(self, events: Iterable[tuple[float, bytes]]) -> float:
         """Play (seconds from now, message) in time; return the time of the start. Blocks until the end."""
         start = now()
