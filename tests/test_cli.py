@@ -21,7 +21,7 @@ def test_help(improv, arguments):
 def test_every_command_of_the_readme_exists(improv):
     help_text = improv("--help").out
     table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `improv")]
-    assert len(table) == 11
+    assert len(table) == 14
     for line in table[1:]:
         assert f" {line.split()[2].strip('`')} " in help_text
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from improv.predict.bins import IntArray
+import numpy as np
+from numpy.typing import NDArray
+
 from improv.predict.encoding import FloatArray
 from improv.predict.memory import Recall
 
@@ -56,10 +58,10 @@ class State:
     cell: FloatArray
     recall: Recall | None = None
 
-    def chosen(self, which: IntArray) -> "State":
-        """Return the state of those of the candidates, in that order."""
+    def chosen(self, which: NDArray[np.int64]) -> "State":
+        """Return the state of those of the candidates, in that order, in arrays of numpy's."""
         recall = None if self.recall is None else self.recall.chosen(which)
-        return State(self.notes[which], self.hidden[which], self.cell[which], recall)
+        return State(self.notes[which], np.asarray(self.hidden)[which], np.asarray(self.cell)[which], recall)
 
 
 class Engine(Protocol):

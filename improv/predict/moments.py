@@ -21,7 +21,7 @@ Small = NDArray[np.int16]
 REACH = 8
 _MOST = 64
 # Of so many moments with the same last interval or pitch, the latest, the most alike are looked for.
-_CANDIDATES = 1024
+_CANDIDATES = 512
 _BACK = np.arange(REACH)
 _LOGARITHMS = np.log1p(np.arange(REACH + 1))
 # Steps are the same whose logarithms differ by less, and to the logarithm of steps this is added, in seconds: between
