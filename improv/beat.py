@@ -34,4 +34,4 @@ class Grid:
 
     def next(self, at: float, every: float = 1.0) -> float:
         """Return the first multiple of `every` beats at or after the moment `at` (seconds), in beats."""
-        return ceil(self.beat_at(at) / every - _TOUCH) * every
+        return float(ceil(self.beat_at(at) / every - _TOUCH) * every)

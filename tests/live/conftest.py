@@ -5,6 +5,7 @@ Every fixture hands out a factory or an object with `close`, and leaves nothing 
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import subprocess
@@ -25,23 +26,14 @@ from improv.clock import now
 from improv.ports.client import Link, connect
 from improv.ports.link import Hello, Role
 from improv.ports.spec import Spec
+from tests.live.jam import Jam
+from tests.live.waiting import PATIENCE, wait_until
 
-PATIENCE = 20.0  # seconds: how long a test waits for what must come; nothing is measured by it
 CLIENT = Path(__file__).with_name("client.py")
 SOUND_FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 
 jack.set_error_function(lambda _: None)
 jack.set_info_function(lambda _: None)
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
-    """Return the first true value of `condition`, looked at often; fail after `timeout` seconds."""
-    deadline = now() + timeout
-    while not (value := condition()):
-        if now() > deadline:
-            pytest.fail(f"waited {timeout:.0f} s for {what}")
-        time.sleep(0.005)
-    return value
 
 
 def _wait_or_kill(process: "subprocess.Popen[Any]", seconds: float = 1.0) -> None:
@@ -195,6 +187,11 @@ class Player:
         self._client.stdin.write(" ".join(message.hex() for message in messages) + "\n")
         self._client.stdin.flush()
         return at
+
+    def play_at(self, events: Iterable[tuple[float, bytes]]) -> None:
+        """Have (time, message) played when their time has come, to the frame; in order, and after earlier calls."""
+        self._client.stdin.writelines(f"@{at} {message.hex()}\n" for at, message in events)
+        self._client.stdin.flush()
 
     def perform(self, events: Iterable[tuple[float, bytes]]) -> float:
         """Play (seconds from now, message) in time; return the time of the start. Blocks until the end."""
@@ -441,3 +438,10 @@ def start_ports(closing: Callable[[Any], Any], tmp_path: Path) -> Callable[..., 
         return process
 
     return start
+
+
+@pytest.fixture
+def start_jam(jackd: JackServer, closing: Callable[[Any], Any], tmp_path: Path) -> Callable[..., Jam]:
+    """Return a function that starts a jam on the test's JACK server, with options."""
+    numbers = itertools.count(1)
+    return lambda *options: closing(Jam(tmp_path / f"jam-{next(numbers)}", *options))

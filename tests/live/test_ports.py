@@ -26,7 +26,7 @@ from improv.ports.link import (
 )
 from improv.ports.midi import ListedSystem, list_ports
 from improv.ports.spec import Spec
-from tests.live.conftest import PATIENCE, wait_until
+from tests.live.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.live
 
