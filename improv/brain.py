@@ -11,11 +11,12 @@ from typing import Protocol
 from improv import clock
 from improv.beat import Grid
 from improv.console import Console, keep_traceback
+from improv.engine.client import NAME
 from improv.events import CLOCK, Note, NoteOff, NoteOn, decode, encode
 from improv.musician import Musician, Question
 from improv.play.modes import Cue, Leaving, lateness
 from improv.play.planner import Brief
-from improv.play.turns import Answer, timed
+from improv.play.turns import LEAD_S, Answer, timed
 from improv.ports.link import (
     Accepted,
     Extended,
@@ -48,6 +49,8 @@ _NOTHING = (-1, -1, None)
 _SILENCING = {"yield_now": Silencing.YIELD, "hold": Silencing.DROP}
 # A count-in, on the synthesizer that is there.
 _CLICK, _CLICK_VELOCITY, _CLICK_S = 84, 70, 0.05
+# The player rests this long (seconds) before more than one answer is written.
+_REST_S = 0.1
 # A plan that was refused because something sounds is proposed again after so long (seconds).
 _AGAIN_S = 0.25
 # Turns that were proposed and never played are remembered this long.
@@ -85,8 +88,8 @@ class _Turn:
 class Brain:
     """Hear, think, propose; keep the journal.
 
-    `ask_other` passes what is asked on to another engine, called `other`, if there is one; what that writes comes in by
-    `take`, if it comes. The answer of our own lies ready whatever becomes of it.
+    `ask_other` passes what is asked on to another engine, if there is one; what that writes comes in by
+    `take`, if it comes. The answer of our own lies ready whatever becomes of it: the best of up to `candidates`.
     """
 
     def __init__(
@@ -96,12 +99,12 @@ class Brain:
         journal: Journal,
         console: Console,
         ask_other: Callable[[Sequence[Note], Brief], None] | None = None,
-        other: str = "",
+        candidates: int = 1,
     ) -> None:
         self.musician = musician
         self._style = musician.controls.style  # that of the other engine, which knows no other
+        self._candidates = candidates
         self._ask_other = ask_other
-        self._other = other
         self._link = link
         self._journal = journal
         self._console = console
@@ -358,11 +361,15 @@ class Brain:
             if self._ask_other is not None and self._may_ask(cue):
                 self._asked = question
                 self._ask_other(question.heard, question.brief)
-            for result in self.musician.thinking(question):
-                if result is None:
-                    await asyncio.sleep(0)
+            for written in self.musician.thinking(question, 1 if cue.streams else self._candidates):
+                if written is not None:
+                    self._propose(cue)
+                    # While the player goes on there is a new question with every note: only a rest is worth more.
+                    await asyncio.sleep(_REST_S)
+                elif clock.now() > cue.start - LEAD_S and self.musician.written(cue) is not None:
+                    return  # what there is is being played
                 else:
-                    self._propose(cue, self._other if result is self._taken else OURS)
+                    await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever the engine does, the jam goes on
             if not self._is_degraded:
                 self._is_degraded = True
@@ -387,15 +394,17 @@ class Brain:
             self._thinking.cancel()
         self._taken = answer
         self.musician.take(self._asked, answer)
-        self._propose(cue, self._other)
+        self._propose(cue)
 
-    def _propose(self, cue: Cue, engine: str) -> None:
+    def _propose(self, cue: Cue) -> None:
         """Send what has been written for `cue`, if it is not too late."""
         written = self.musician.written(cue)
         shift = lateness(cue, self.musician.scene(clock.now()))
         if written is None or shift is None:
             return
-        question, answer = written
+        question, answer = written.question, written.answer
+        if self._lies_ready(answer, cue.start + shift):
+            return
         start = cue.start + shift
         if cue.streams and not answer.notes:
             self.musician.passed(cue, start)
@@ -412,12 +421,13 @@ class Brain:
             answer.revision,
             answer.number,
             events,
-            engine,
+            NAME if answer is self._taken else OURS,
             cue.yields,
             joins is not None,
             question.cue,
             question.grid,
             None if grid is None else grid.beat_at(start),
+            written.count,
         )
         part = _Part(planned, cue, answer)
         if joins is not None:
@@ -430,6 +440,17 @@ class Brain:
         for old in unheard[:-_PROPOSALS_KEPT]:
             del self._turns[old]
         self._link.send(planned.message)
+
+    def _lies_ready(self, answer: Answer, start: float) -> bool:
+        """Say whether this very answer is the last that was proposed, for the same moment: another look at it."""
+        last = self._turns.get(self._last_turn)
+        return (
+            last is not None
+            and not last.notes
+            and last.part.answer is answer
+            and last.part.planned.start == start
+            and last.part.planned.basis == self._basis
+        )
 
     def _sent(self, sent: Sent) -> None:
         event = decode(sent.data)

@@ -45,6 +45,9 @@ Mode = Annotated[str | None, typer.Option(metavar="MODE", help="answer, duet, tr
 Key = Annotated[str | None, typer.Option(metavar="KEY", help='The key, such as "A minor"; auto or none.')]
 Tempo = Annotated[str | None, typer.Option(metavar="SOURCE", help="The beat: auto, clock, internal, playing or free.")]
 Bpm = Annotated[float | None, typer.Option(metavar="N", help="Beats a minute, with --tempo internal.")]
+Player = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Remember this player's playing, for the next time too.")
+]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="The same seed and playing give the same answers.")]
 Record = Annotated[str | None, typer.Option(metavar="DIR", help="Keep the session's journal here.")]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Keep no journal.")]
@@ -73,6 +76,7 @@ def jam(
     key: Key = None,
     tempo: Tempo = None,
     bpm: Bpm = None,
+    player: Player = None,
     seed: Seed = None,
     record: Record = None,
     no_record: NoRecord = False,
@@ -91,6 +95,7 @@ def jam(
         "--key": key,
         "--tempo": tempo,
         "--bpm": bpm,
+        "--player": player,
         "--seed": seed,
         "--record": record,
         "--no-record": False if no_record else record and True,
@@ -138,6 +143,7 @@ def demo(
     key: Key = None,
     tempo: Tempo = None,
     bpm: Bpm = None,
+    player: Player = None,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
@@ -158,6 +164,7 @@ def demo(
         "--key": key,
         "--tempo": tempo,
         "--bpm": bpm,
+        "--player": player,
         "--seed": seed,
     }
     chosen = _chosen(config_file, overrides)
@@ -437,7 +444,7 @@ def bench(
     ] = None,
     count: Annotated[
         int,
-        typer.Option(min=1, help="With --calls: how many; with --reading and --turn-taking: files of a folder."),
+        typer.Option(min=1, help="With --calls: how many; else: files of a folder."),
     ] = 50,
     model: Annotated[
         str, typer.Option(metavar="NAME-or-FILE", help="With --calls and --turn-taking: who answers.")
@@ -449,14 +456,17 @@ def bench(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Only how well phrase ends are told in these MIDI files; may be repeated."),
     ] = None,
+    tempo: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Only how well the beat is heard in these MIDI files.")
+    ] = None,
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run, run_reading, run_training, run_turn_taking
+    from improv.bench import run, run_reading, run_tempo, run_training, run_turn_taking
 
-    if sum(bool(asked) for asked in (calls, reading, training, turn_taking)) > 1:
-        raise UsageError("--calls, --reading, --training and --turn-taking: one at a time")
+    if sum(bool(asked) for asked in (calls, reading, training, turn_taking, tempo)) > 1:
+        raise UsageError("--calls, --reading, --training, --turn-taking and --tempo: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
 
     def say(line: str) -> None:
@@ -469,6 +479,8 @@ def bench(
         raise ImprovError(f"reading corpora needs {error.name}; install improv[train]") from error
     if turn_taking:
         raise typer.Exit(run_turn_taking(json_file, screen.print, say, turn_taking, count, model))
+    if tempo is not None:
+        raise typer.Exit(run_tempo(json_file, screen.print, say, tempo, count))
     if training is not None:
         raise typer.Exit(run_training(json_file, screen.print, say, training))
     raise typer.Exit(run(json_file, screen.print, say, calls, count, model))

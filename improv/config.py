@@ -34,6 +34,7 @@ OPTIONS = {
     "--tempo": "controls.tempo",
     "--bpm": "controls.bpm",
     "--seed": "model.seed",
+    "--player": "player.name",
     "--record": "session.folder",
     "--no-record": "session.record",
 }

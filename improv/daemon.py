@@ -20,7 +20,7 @@ from improv.brain import Brain
 from improv.console import Console, keep_traceback
 from improv.control.surface import Surface
 from improv.edits import Watch, reread
-from improv.engine.client import NAME, EngineProcess
+from improv.engine.client import EngineProcess
 from improv.engine.device import gpu_usable
 from improv.engine.wire import Start
 from improv.errors import ImprovError, PortError
@@ -29,9 +29,11 @@ from improv.ports.client import Link, connect
 from improv.ports.link import FromPorts, Heard, Hello, Role, ToPorts
 from improv.predict.engine import Engine, ModelInfo
 from improv.predict.engines import engine_of
+from improv.predict.memory import Memory
 from improv.predict.weights import find, load
 from improv.sessions.journal import Journal
 from improv.sessions.learned import read_learned
+from improv.sessions.players import file_of, open_memory, save
 from improv.settings import Settings
 from improv.spec import Spec
 from improv.steering import Steering
@@ -158,7 +160,8 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
     console = Console(quiet=spec.quiet)
     journal = Journal(spec.journal, on_trouble=console.trouble)
     loop.set_exception_handler(report)
-    musician = Musician(engine, Manner.of(spec.settings), spec.seed)
+    memory, is_kept = _memory(spec.settings, engine.info, console)
+    musician = Musician(engine, Manner.of(spec.settings), spec.seed, memory)
     brain: Brain | None = None
     steering: Steering | None = None
     link = PortsLink(
@@ -167,17 +170,16 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
         on_lost=lambda: brain.ports_lost() if brain else None,
     )
     other = _other_engine(spec.settings, engine.info, console)
-    brain = Brain(musician, link, journal, console, other.ask if other else None, NAME)
+    ask_other = other.ask if other else None
+    brain = Brain(musician, link, journal, console, ask_other, spec.settings.model.candidates)
     surface = _surface(spec.settings, styles, console)
     steering = Steering(brain, link, console, spec.settings, styles, surface)
     if spec.restore and spec.journal is not None:
         brain.restore(*journal.heard_so_far())
+        steering.catch_up()
     else:
         journal.write_session(spec.settings, engine.info, spec.seed)
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop, "terminated"))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells every process; the supervisor decides
-    _listen_to_supervisor(loop, stop)
+    _heed(loop, stop)
     link.open(loop)
     gc.collect()
     gc.freeze()
@@ -185,11 +187,10 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
     console.ready(engine.info.name, spec.seed)
     if other is not None:
         other.open(loop, brain.take)
-    beats = loop.create_task(_beat())
-    edits = loop.create_task(_watch(spec, steering, styles))
+    tasks = [loop.create_task(_beat()), loop.create_task(_watch(spec, steering, styles))]
     reason = await stopped
-    beats.cancel()
-    edits.cancel()
+    for task in tasks:
+        task.cancel()
     steering.stop()
     brain.stop()
     if other is not None:
@@ -197,8 +198,18 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
     with suppress(TimeoutError):
         await asyncio.wait_for(brain.silent.wait(), _OFFS_WAIT_S)
     link.close()
+    if is_kept:
+        _keep(musician, spec.settings, console)
     journal.close(reason)
     return reason
+
+
+def _heed(loop: asyncio.AbstractEventLoop, stop: Callable[[str], None]) -> None:
+    """Call `stop` when the system or the supervisor wants the end."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop, "terminated"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells every process; the supervisor decides
+    _listen_to_supervisor(loop, stop)
 
 
 def _other_engine(settings: Settings, model: ModelInfo, console: Console) -> EngineProcess | None:
@@ -208,6 +219,34 @@ def _other_engine(settings: Settings, model: ModelInfo, console: Console) -> Eng
         return None
     start = Start(find(settings.model.name).resolve(), model.hash, settings.controls.style, needs_gpu=wanted != "keras")
     return EngineProcess(start, console.say, console.trouble, only_if_faster=wanted == "auto")
+
+
+def _memory(settings: Settings, model: ModelInfo, console: Console) -> tuple[Memory, bool]:
+    """Return what is remembered of the player, and whether to keep what is learned: not over what could not be read."""
+    if settings.player.name is None:
+        return Memory(), False
+    try:
+        memory, told = open_memory(_player(settings), model)
+    except ImprovError as error:
+        console.trouble(f"{error}; this session is not kept")
+        return Memory(), False
+    if told:
+        console.trouble(told)
+    console.say(f"player {settings.player.name}: {len(memory)} notes remembered")
+    return memory, True
+
+
+def _keep(musician: Musician, settings: Settings, console: Console) -> None:
+    """Keep what was learned of the player for the next time."""
+    try:
+        musician.learn()
+        save(_player(settings), musician.memory, musician.engine.info)
+    except ImprovError as error:
+        console.trouble(str(error))
+
+
+def _player(settings: Settings) -> Path:
+    return file_of(Path(settings.player.folder).expanduser(), settings.player.name or "")
 
 
 def _surface(settings: Settings, styles: tuple[str, ...], console: Console) -> Surface:

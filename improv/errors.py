@@ -6,7 +6,8 @@ ImprovError                 whatever a person can mend; its text says how
 ├── ModelError              a model file that is missing, damaged or does not fit
 ├── EngineError             an engine that this machine cannot run
 ├── CorpusError             no usable music where music was expected
-└── SessionError            a journal that cannot be read or written
+├── SessionError            a journal that cannot be read or written
+└── PlayerError             what is kept of a player cannot be read or written
 """
 
 
@@ -36,3 +37,7 @@ class CorpusError(ImprovError):
 
 class SessionError(ImprovError):
     """Raised when a recorded session cannot be read."""
+
+
+class PlayerError(ImprovError):
+    """Raised when the memory of a player cannot be kept, or what was kept cannot be read."""

@@ -8,18 +8,24 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
 
+import numpy as np
+
 from improv.beat import Grid
 from improv.events import ControlChange, Event, Note, NoteOff, NoteOn
 from improv.listen.key import Key, KeyListener, key_bias
 from improv.listen.phrase import Call, PhraseListener, Silence
-from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker
+from improv.listen.tracker import PEDAL_DOWN, Change, NoteTracker, Onset
 from improv.listen.window import NoteWindow
+from improv.play.candidates import compose_many
 from improv.play.groove import swing_of
 from improv.play.modes import POLICIES, TRANSITIONS, Cue, Leaving, Scene
-from improv.play.planner import Brief, Pulse, compose
+from improv.play.planner import Brief, Pulse
 from improv.play.turns import Answer, AnswerLimits, Voice
+from improv.predict.encoding import FloatArray, notes_to_array
 from improv.predict.engine import Engine, Taste
 from improv.predict.engines import in_style
+from improv.predict.learning import Learner
+from improv.predict.memory import Memory, Recall
 from improv.settings import Controls, Settings
 
 # A beat that moves by less than this (seconds) over the next bar is the same beat: nothing is written anew for it.
@@ -81,6 +87,16 @@ class Question:
     grid: Grid | None
     heard: list[Note]
     brief: Brief
+    recall: Recall | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer, the question it was written to, and of how many candidates it is the best."""
+
+    question: Question
+    answer: Answer
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -99,8 +115,12 @@ class Musician:
     brain's event loop. Nothing here blocks, but `thinking` computes in steps of about a millisecond.
     """
 
-    def __init__(self, engine: Engine, manner: Manner, seed: int) -> None:
+    def __init__(self, engine: Engine, manner: Manner, seed: int, memory: Memory | None = None) -> None:
         self.engine = engine
+        self.memory = memory or Memory()
+        self._learner = Learner(engine, self.memory)
+        self._unlearned: list[FloatArray | None] = []  # notes of the player, and (None) where phrases begin
+        self._begins = True  # whether the last note began a phrase
         self.controls = manner.controls
         self.grid: Grid | None = None
         self._manner = manner
@@ -109,7 +129,7 @@ class Musician:
         self._window = NoteWindow(engine.info.window)
         self._phrase = PhraseListener(manner.silence)
         self._key = KeyListener()
-        self._written: tuple[Question, Answer] | None = None
+        self._written: Written | None = None
         self._changes = 0
         self._own_changes = 0
         self._spent = 0
@@ -323,25 +343,29 @@ class Musician:
         if cue.streams:
             own = [_until(note, cue.start) for note in self._own if note.onset < cue.start]
             heard = sorted([*heard, *own], key=lambda note: note.onset)[-self.engine.info.window :]
-        return Question(cue, grid, heard, self._brief(call, cue, grid, heard))
+        self.learn()
+        recall = self.memory.recall(notes_to_array(heard), 1, self.controls.memory)
+        return Question(cue, grid, heard, self._brief(call, cue, grid, heard), recall)
 
-    def thinking(self, question: Question) -> Iterator[Answer | None]:
-        """Yield None while the answer is written, then the answer.
+    def thinking(self, question: Question, count: int = 1) -> Iterator[Written | None]:
+        """Yield None while an answer is written, then the answer; then, of up to `count`, the best so far.
 
-        One that has already been written, knowing the same, is given at once.
+        One that has already been written, knowing the same, is given at once, and is all.
         """
         written = self.written(question.cue)
         if written is not None:
-            yield written[1]
+            yield written
             return
-        for result in compose(self.engine, question.heard, question.brief):
-            if result is not None:
-                self._written = (question, result)
-            yield result
+        for choice in compose_many(self.engine, question.heard, question.brief, count, question.recall):
+            if choice is None:
+                yield None
+            else:
+                self._written = Written(question, choice.answer, choice.count)
+                yield self._written
 
-    def written(self, cue: Cue) -> tuple[Question, Answer] | None:
-        """Return the answer for `cue` and its question, if it has been written from what is known now."""
-        return self._written if self._written is not None and self.fits(self._written[1], cue) else None
+    def written(self, cue: Cue) -> Written | None:
+        """Return the answer for `cue`, if it has been written from what is known now."""
+        return self._written if self._written is not None and self.fits(self._written.answer, cue) else None
 
     def fits(self, answer: Answer, cue: Cue) -> bool:
         """Say whether `answer` is one for `cue`, thought out from what is known now."""
@@ -349,7 +373,7 @@ class Musician:
 
     def take(self, question: Question, answer: Answer) -> None:
         """Take over an answer that another engine has written."""
-        self._written = (question, answer)
+        self._written = Written(question, answer)
 
     def answer(self, now: float = -inf) -> Answer | None:
         """Return what is to be played next, as it looks at `now`, written to its end; None if there is nothing."""
@@ -357,7 +381,7 @@ class Musician:
         question = None if cue is None else self.ask(cue, self.grid)
         if question is None:
             return None
-        return next((result for result in self.thinking(question) if result is not None), None)
+        return next((written.answer for written in self.thinking(question) if written is not None), None)
 
     # ---- in detail ----------------------------------------------------------------------------
 
@@ -423,11 +447,48 @@ class Musician:
         swing = swing_of([note.onset for note in heard], grid)
         return Pulse(grid, grid.beat_at(cue.start), self.controls.quantise, swing)
 
+    def learn(self) -> None:
+        """Let the memory learn what has been heard since the last time: a step of the engine for each note."""
+        unlearned, self._unlearned = self._unlearned, []
+        for note in unlearned:
+            if note is None:
+                self._learner.begin_phrase()
+            else:
+                self._learner.hear(note[None])
+
+    def forget(self, at: float, *, everything: bool) -> None:
+        """Forget the human's last phrase, or (`everything`) all that was ever heard of them, at `at` (seconds)."""
+        self.learn()
+        if everything:
+            self.memory.forget_all()
+        else:
+            self.memory.forget_last()
+        self._learner = Learner(self.engine, self.memory)
+        self._begins = True
+        self._leave(at)
+        self._changes += 1
+
     def _hear(self, changes: list[Change]) -> None:
         for change in changes:
+            phrase = self._last_phrase
+            if isinstance(change, Onset):
+                self._remember(change.at)
             self._window.feed(change)
             self._phrase.feed(change)
             self._key.feed(change)
+            self._begins |= phrase != self._last_phrase
+
+    def _remember(self, onset: float) -> None:
+        """Keep the last note for the memory to learn, now that another one begins: it has sounded this long."""
+        *_, before, last = [None, None, *self._window.notes(onset)]
+        if last is None or self.controls.freeze:
+            self._begins = True
+            return
+        if self._begins:
+            self._unlearned.append(None)
+            self._begins = False
+        step = 0.0 if before is None else last.onset - before.onset
+        self._unlearned.append(np.array([last.pitch, step, last.duration, last.velocity], np.float32))
 
 
 def _chords(notes: list[Note], end: float) -> int:

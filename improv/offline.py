@@ -203,6 +203,15 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write evaluation.json and pictures here.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
     files: Annotated[int | None, typer.Option(min=1, help="Only so many held-out files of each corpus.")] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Instead: what the memory of the player brings to the first model.")
+    ] = False,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Instead: what it brings to play the best of several answers.")
+    ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="With --candidates: on the files to train on, where scores are made.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: 12 files, few prompts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 42,
@@ -212,6 +221,10 @@ def evaluate(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    if candidates and (out is not None or files is not None):
+        raise UsageError("--candidates: prints tables, of calls from all files; --json takes the figures")
+    if training and not candidates:
+        raise UsageError("--training: only with --candidates; models are compared on held-out files")
     # Products of a few rows are slower on several threads than on one; told before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Its graphs are made anew for each length on purpose.
@@ -223,20 +236,39 @@ def evaluate(
         load_keras()
         from improv.train.evaluate import Plan
         from improv.train.evaluate import evaluate as compare
-        from improv.train.evaluation_report import keep, markdown_of, prepare, show
+        from improv.train.evaluation_report import keep, prepare, sheets, show
     except ImportError as error:
         raise ImprovError(f"evaluating needs {error.name}; install improv[train]") from error
 
+    prepare(out, json)
+    if memory:
+        from improv.train.memory_gain import MemoryPlan
+        from improv.train.memory_report import measure
+
+        if len(models) > 1:
+            raise UsageError("--memory: of one model at a time")
+        kept = [file for file in (json, out and out / "memory.json") if file is not None]
+        held_out = files or (12 if quick else None)
+        measure(MemoryPlan(models[0], tuple(corpora), held_out, seed=seed), report, kept, as_markdown=markdown)
+        return
+    if candidates:
+        from improv.train.choices import ChoicePlan
+        from improv.train.choices_report import choose
+
+        split = "train" if training else "validation"
+        choose(
+            ChoicePlan(tuple(models), tuple(corpora), split, 12 if quick else 80, seed),
+            report,
+            json,
+            as_markdown=markdown,
+        )
+        return
     plan = Plan(tuple(models), tuple(corpora), files, seed=seed)
     if quick:
         plan = replace(plan, files=files or 12, windows=300, prompts=24)
-    prepare(out, json)
     done = []
     for evaluation in compare(plan, report):
         done.append(evaluation)
-        if markdown:
-            print(markdown_of(evaluation), flush=True)
-        else:
-            show(evaluation)
+        show(sheets(evaluation), as_markdown=markdown)
         for file in keep(done, plan, out, json):
             report(f"wrote {file}")

@@ -86,6 +86,7 @@ class Model:
 
     name: str = "lstm"
     engine: Literal["auto", "numpy", "keras", "gpu"] = "auto"
+    candidates: Annotated[int, Between(1, 64)] = 16
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = None
 
 
@@ -118,7 +119,7 @@ class Controls:
     quantise: Share = 0.7
     trade_bars: Annotated[int, Between(1, 16)] = 4
     lead: bool = False
-    memory: Share = 0.5
+    memory: Share = 1.0
     freeze: bool = False
     mute: bool = False
 
@@ -155,6 +156,14 @@ class Pedals:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """Whose playing is remembered from session to session, and where; no name: it is forgotten at the end."""
+
+    name: str | None = None
+    folder: str = "players"
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The journal of a jam."""
 
@@ -174,4 +183,5 @@ class Settings:
     presets: tuple[Preset, ...] = ()
     midi: Midi = field(default_factory=Midi)
     pedals: Pedals = field(default_factory=Pedals)
+    player: Player = field(default_factory=Player)
     session: Session = field(default_factory=Session)

@@ -65,6 +65,10 @@ class Steering:
         self._brain.receive(message)
         self.look()
 
+    def catch_up(self) -> None:
+        """Go on with the controls that the brain has from its journal."""
+        self.conductor.set(self._brain.musician.controls, clock.now())
+
     def edited(self, edit: Edit) -> None:
         """Apply an edit of the file: at the next bar, or not at all."""
         for problem in edit.problems:

@@ -57,7 +57,6 @@ async def brain_with(path=None, engine=None, console=None, ask_other=None):
         journal,
         console or Console(quiet=True),
         ask_other=ask_other,
-        other="keras",
     )
     yield brain, link
     journal.close("end")

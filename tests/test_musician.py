@@ -72,7 +72,7 @@ def test_thinking_gives_way_after_every_note():
     play(player, 60, 62, 64, 65, 67)
     steps = list(player.thinking(player.ask(player.cue(2.0), None)))
     assert steps[:-1] == [None] * (len(steps) - 1)
-    assert len(steps) == 1 + len(steps[-1].notes)
+    assert len(steps) == 1 + len(steps[-1].answer.notes)
 
 
 def test_a_pedal_ends_the_phrase_and_the_answer_that_lay_ready_is_given():

@@ -96,6 +96,13 @@ def run_training(json_path: Path | None, show: Callable[["Table"], None], say: S
     return _report(json_path, show, lambda: list(training.measure(corpus, say)))
 
 
+def run_tempo(json_path: Path | None, show: Callable[["Table"], None], say: Say, folder: Path, count: int) -> int:
+    """Measure how the beat is heard in `count` performances of a folder; else as `run`. Raises ImprovError."""
+    from improv.bench import tempo
+
+    return _report(json_path, show, lambda: list(tempo.measure(folder, count, say)))
+
+
 def run_turn_taking(
     json_path: Path | None, show: Callable[["Table"], None], say: Say, folders: Sequence[Path], count: int, model: str
 ) -> int:

@@ -15,7 +15,7 @@ from improv.bench.figures import Row
 from improv.clock import now as clock
 from improv.errors import CorpusError, ImprovError
 from improv.events import Note
-from improv.listen.tempo import TempoListener
+from improv.listen.tempo import CHORD_S, TempoListener
 from improv.sessions.performance import load
 
 # A beat this near a true one (seconds) is one; a tempo this near the true one, or half or double, is right.
@@ -30,6 +30,8 @@ _EVERY_S = 0.25
 _TRUE = 0.75
 # An onset this near (seconds) a beat, or the middle between two, lies on it.
 _ON_S = 0.03
+_DRUMS = 9
+# The tempo may be half the true one, or double.
 _OCTAVES = (0.5, 1.0, 2.0)
 
 Beats = NDArray[np.float64]
@@ -94,19 +96,26 @@ def rows(heard: Sequence[Heard]) -> list[Row]:
             "%",
             {"share": _share(each.on for each in heard), "chance": _share(each.chance for each in heard)},
         ),
-        Row(
-            "beats that are true ones, and tempi that are right",
-            "%",
-            {
-                "beats": _share(each.beats for each in heard),
-                "tempo": _share(each.tempi for each in heard),
-                "octave": _share(each.octaves for each in heard),
-            },
-            note=f"{sum(each.known for each in heard)} performances with a true tempo map; beats within"
-            f" {NEAR_S * 1000:.0f} ms, tempo within {NEAR:.0%}, half and double allowed; octave: neither",
-        ),
+        _truth([each for each in heard if each.known]),
         Row("hearing the beat", "ms a note", {"mean": 1000 * sum(each.cost for each in heard) / len(heard)}),
     ]
+
+
+def _truth(heard: Sequence[Heard]) -> Row:
+    what = "beats that are true ones, and tempi that are right"
+    if not any(each.beats for each in heard):
+        return Row(what, note="no tempo map there is true, or no beat was claimed")
+    return Row(
+        what,
+        "%",
+        {
+            "beats": _share(each.beats for each in heard),
+            "tempo": _share(each.tempi for each in heard),
+            "octave": _share(each.octaves for each in heard),
+        },
+        note=f"{len(heard)} performances with a true tempo map; beats within {NEAR_S * 1000:.0f} ms, tempo within"
+        f" {NEAR:.0%}, half and double allowed; octave: neither",
+    )
 
 
 def listen(notes: Sequence[Note], truth: Beats | None) -> Heard:
@@ -121,7 +130,9 @@ def listen(notes: Sequence[Note], truth: Beats | None) -> Heard:
     cost, ask, last = 0.0, AFTER_S, -1.0
     for note in notes:
         while ask < note.onset:
+            start = clock()
             grid = listener.grid(ask)
+            cost += clock() - start
             asked += 1
             claimed += grid is not None
             if grid is not None and truth is not None:
@@ -130,15 +141,15 @@ def listen(notes: Sequence[Note], truth: Beats | None) -> Heard:
                 tempi.append(tempo)
                 octaves.append(octave)
             ask += _EVERY_S
-        grid = listener.grid(note.onset) if note.onset > max(AFTER_S, last + _ON_S) else None
-        last = note.onset
-        if grid is not None:
+        start = clock()
+        grid = listener.grid(note.onset)
+        listener.onset(note.onset)
+        cost += clock() - start
+        if grid is not None and note.onset > max(AFTER_S, last + CHORD_S):
             half = grid.beat_at(note.onset) * 2
             on.append(abs(half - round(half)) * grid.period / 2 <= _ON_S)
             chance.append(min(1.0, 4 * _ON_S / grid.period))
-        start = clock()
-        listener.onset(note.onset)
-        cost += clock() - start
+        last = note.onset
     return Heard(
         asked,
         claimed,
@@ -168,7 +179,7 @@ def true_beats(path: Path) -> Beats | None:
             tempo = message.tempo
             map_ticks.append(ticks)
             map_seconds.append(now)
-        elif message.type == "note_on" and message.velocity:
+        elif message.type == "note_on" and message.velocity and message.channel != _DRUMS:
             onsets.append(ticks)
     map_ticks.append(ticks + file.ticks_per_beat)
     map_seconds.append(now + tempo / 1e6)
@@ -198,4 +209,4 @@ def _judge(grid: Grid, at: float, truth: Beats) -> tuple[bool, bool, bool]:
 def _share(which: Iterable[Iterable[float]]) -> float:
     """Return the mean of all, in percent; 0 of none."""
     kept = list(chain.from_iterable(which))
-    return 100 * sum(kept) / len(kept) if kept else 0.0
+    return float(100 * sum(kept) / len(kept)) if kept else 0.0

@@ -115,8 +115,9 @@ class _Clock:
 
     def _start(self, at: float) -> None:
         """Go on from `position`. A sequencer that loops does this while it runs."""
-        if not self.started:
-            self.started, self.since = True, at
+        if not self.runs(at):
+            self.since = at
+        self.started = True
         # Some sequencers tick in another phase after a start.
         self.pulse.realign()
         if self.position is not None:

@@ -1,30 +1,15 @@
 """Tempo and phase of a train of pulses, from their noisy moments: of MIDI clock's ticks.
 
-The count of pulses is fitted as a line or a parabola over time (exact for a tempo that changes evenly), over the
-longest window that still agrees with the newest pulses: Lepski's choice of a bandwidth. A steady train is averaged over
-hundreds of pulses, a ramp is followed over fewer, and a jump, found apart, makes what came before it forgotten.
+Each pulse is counted, compared with the curve through those before it; lost and doubled ones are seen by that. What was
+counted wrongly is counted anew a few pulses later, when it shows: as losses, or as a jump of the tempo.
 """
 
 from dataclasses import dataclass, replace
-from math import inf, sqrt
-
-import numpy as np
-from numpy.typing import NDArray
 
 from improv.beat import Grid
+from improv.listen.curve import KEPT, Curve, fitted
 
-_Array = NDArray[np.float64]
-
-# Windows (pulses) and the degree fitted, from the steadiest to the quickest to follow.
-_WINDOWS = (
-    *((384, 1), (192, 1), (192, 2), (144, 2), (108, 2), (72, 2), (48, 2)),
-    *((24, 1), (36, 2), (12, 1), (24, 2)),
-)
-_KEPT = _WINDOWS[0][0]
 _FEWEST = 6  # pulses that tell a tempo
-# The means of so many of the newest pulses may be off by so many standard errors.
-_NEWEST = np.array([3, 6, 12, 24, 48])
-_AGREES = 3.0
 # Scatter of the pulses (seconds): the first guess, the least believed (a stamp's own grain), how fast it is learnt.
 _SCATTER_S = 0.002
 _LEAST_SCATTER_S = 0.0002
@@ -43,31 +28,6 @@ _SAME_S = 0.004  # before a tempo is known: closer than this (seconds), and one 
 _ALIGNING = 24
 
 
-@dataclass(frozen=True, slots=True)
-class _Curve:
-    """Count of pulses over time: `count` at `at` (seconds), `rate` a second, `bend` a second squared."""
-
-    at: float
-    count: float
-    rate: float
-    bend: float = 0.0
-
-    def value(self, at: float) -> float:
-        """Return the count at a moment (seconds)."""
-        after = at - self.at
-        return self.count + after * (self.rate + self.bend * after)
-
-    def late(self, at: float, count: float) -> float:
-        """Return by how many seconds `count` at the moment `at` is late."""
-        return at - self.at - (self.seconds(count - self.count) if count != self.count else 0.0)
-
-    def seconds(self, counts: float) -> float:
-        """Return how long (seconds) after `at` the train has gone on by `counts`."""
-        root = self.rate**2 + 4 * self.bend * counts
-        # A parabola turns back somewhere; a train does not.
-        return 2 * counts / (self.rate + sqrt(max(root, self.rate**2 / 4)))
-
-
 @dataclass(slots=True)
 class _Pulse:
     """A pulse as it came: its moment (seconds), its count, and how many were lost before it.
@@ -81,14 +41,19 @@ class _Pulse:
     lost: int
     off: float = 0.0
     astray: float = 0.0
-    before: _Curve | None = None
+    before: Curve | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may have been counted wrongly."""
+        return self.lost != 0 or (abs(self.astray) > _ASTRAY and abs(self.off) > _CLIP)
 
 
 @dataclass(slots=True)
 class _Aligning:
     """A train that has started anew: its curve `before`, where the new start begins, and the shift (seconds) so far."""
 
-    before: _Curve
+    before: Curve
     begin: int
     shift: float = 0.0
 
@@ -105,7 +70,7 @@ class Pulse:
         self._counts: list[int] = []
         self._recent: list[_Pulse] = []
         self._scatter = _SCATTER_S
-        self._curve: _Curve | None = None
+        self._curve: Curve | None = None
         self._rate: float | None = None  # of a train that has been forgotten
         self._next = 0
         self._realigns = False
@@ -115,11 +80,6 @@ class Pulse:
     def next(self) -> int:
         """The count that the next pulse will have, if none is lost."""
         return self._next
-
-    @property
-    def scatter(self) -> float:
-        """The scatter of the pulses about their curve (seconds), as estimated now."""
-        return self._scatter
 
     @property
     def rate(self) -> float | None:
@@ -172,7 +132,9 @@ class Pulse:
         return Grid(curve.at, curve.count / self._per_beat, curve.seconds(self._per_beat))
 
     def _counted(self, at: float) -> _Pulse:
-        last = next(pulse for pulse in reversed(self._recent) if pulse.lost >= 0)
+        """Return the pulse at `at` with the likeliest count."""
+        counted = (pulse for pulse in reversed(self._recent) if pulse.lost >= 0)
+        last = next(counted, _Pulse(self._times[-1], self._counts[-1], 0))
         rate = self.rate
         if rate is None:
             lost = -1 if at - last.at < _SAME_S else 0
@@ -187,7 +149,7 @@ class Pulse:
         return _Pulse(at, last.count + step, step - 1, (step - gone) / unit, step - gone, self._reference)
 
     @property
-    def _reference(self) -> _Curve | None:
+    def _reference(self) -> Curve | None:
         """The curve if it is sure enough to tell what will be lost."""
         return self._curve if len(self._times) >= _SURE else None
 
@@ -202,12 +164,13 @@ class Pulse:
         self._times.append(at)
         self._counts.append(pulse.count)
         self._next = pulse.count + 1
-        if len(self._times) > 2 * _KEPT:
-            gone = len(self._times) - _KEPT
+        if len(self._times) > 2 * KEPT:
+            gone = len(self._times) - KEPT
             del self._times[:gone], self._counts[:gone]
             self._aligning = None
 
     def _learn_scatter(self, pulse: _Pulse) -> None:
+        """Learn from three pulses in a row, whose second difference no tempo moves."""
         before = self._recent[-2:]
         if len(before) < 2 or pulse.lost or before[0].lost < 0 or before[1].lost:
             return
@@ -228,6 +191,8 @@ class Pulse:
 
     def _go_on_aligning(self, aligning: "_Aligning") -> None:
         times, counts = self._times[aligning.begin :], self._counts[aligning.begin :]
+        if not times:
+            return
         late = sum(map(aligning.before.late, times, counts)) / len(times)
         self._shift(late - aligning.shift)
         if len(times) >= _ALIGNING:
@@ -249,14 +214,7 @@ class Pulse:
     def _look_back(self) -> None:
         """Count the newest pulses anew where that explains them better: with losses, or with a jump of the tempo."""
         recent = self._recent
-        first = next(
-            (
-                i
-                for i, pulse in enumerate(recent)
-                if pulse.lost or (abs(pulse.astray) > _ASTRAY and abs(pulse.off) > _CLIP)
-            ),
-            None,
-        )
+        first = next((i for i, pulse in enumerate(recent) if pulse.is_doubtful), None)
         if first is None or (before := recent[first].before) is None:
             return
         late = recent[first:]
@@ -288,9 +246,10 @@ class Pulse:
         return cost
 
     def _recount(self, first: int, last: int, counts: list[int]) -> None:
+        """Give the newest pulses, from number `first` on, these counts; `last` is that of the one before."""
         recent = self._recent[first:]
-        told = sum(pulse.lost >= 0 for pulse in recent)
-        del self._times[-told:], self._counts[-told:]
+        kept = len(self._times) - sum(pulse.lost >= 0 for pulse in recent)
+        del self._times[kept:], self._counts[kept:]
         for pulse, count in zip(recent, counts, strict=True):
             pulse.count, pulse.lost = count, count - last - 1
             if pulse.lost >= 0:
@@ -313,12 +272,12 @@ class Pulse:
 
     def _fit(self) -> None:
         if len(self._times) >= _FEWEST:
-            self._curve = _fitted(self._times[-_KEPT:], self._counts[-_KEPT:], self._scatter)
-        elif self._rate is not None:
+            self._curve = fitted(self._times[-KEPT:], self._counts[-KEPT:], self._scatter) or self._curve
+        elif self._times and self._rate is not None:
             # The tempo of before, until there are enough pulses to tell.
             at, last, rate = self._times[-1], self._counts[-1], self._rate
             places = [c - last + rate * (at - time) for time, c in zip(self._times, self._counts, strict=True)]
-            self._curve = _Curve(at, last + sum(places) / len(places), rate)
+            self._curve = Curve(at, last + sum(places) / len(places), rate)
 
 
 def _step(gone: float, unit: float) -> int:
@@ -347,53 +306,3 @@ def _line_error(moments: list[float]) -> float:
     spread = number * (number**2 - 1) / 12
     slope = sum((i - middle) * moment for i, moment in enumerate(moments)) / spread
     return sum((moment - mean - slope * (i - middle)) ** 2 for i, moment in enumerate(moments))
-
-
-def _fitted(times: list[float], counts: list[int], scatter: float) -> _Curve:
-    """Return the curve over the first of `_WINDOWS` that agrees with the newest pulses, the last if none does."""
-    at, last = times[-1], counts[-1]
-    time = np.array(times[::-1]) - at
-    count = np.array(counts[::-1], float) - last
-    sums = _Sums(time, count)
-    curve, least = (0.0, 0.0, 0.0), inf
-    # Of fewer pulses than the longest window all are the first to be tried.
-    windows = [(len(times), 1), *(window for window in _WINDOWS if window[0] < len(times))]
-    for size, degree in windows:
-        place, rate, bend = sums.line(size) if degree == 1 else sums.parabola(size)
-        newest = min(size, int(_NEWEST[-1]))
-        part = time[:newest]
-        off = np.cumsum(count[:newest] - (place + part * (rate + bend * part)))
-        sizes = _NEWEST[size >= 2 * _NEWEST]
-        wrong = float((np.abs(off[sizes - 1]) / np.sqrt(sizes)).max(initial=0.0)) / (abs(rate) * scatter)
-        if wrong < least:
-            curve, least = (place, rate, bend), wrong
-        if wrong <= _AGREES:
-            break
-    place, rate, bend = curve
-    return _Curve(at, last + place, rate, bend)
-
-
-class _Sums:
-    """Least squares over the newest pulses, from running sums: any window costs the same."""
-
-    def __init__(self, time: _Array, count: _Array) -> None:
-        squares = time * time
-        columns = (time, squares, squares * time, squares * squares, count, time * count, squares * count)
-        self._sums = np.cumsum(np.stack(columns), axis=1)
-
-    def line(self, size: int) -> tuple[float, float, float]:
-        """Return place and rate now, and 0, of the line through the newest `size` pulses."""
-        t, tt, _, _, k, tk, _ = self._sums[:, size - 1].tolist()
-        rate = (size * tk - t * k) / (size * tt - t * t)
-        return (k - rate * t) / size, rate, 0.0
-
-    def parabola(self, size: int) -> tuple[float, float, float]:
-        """Return place, rate and bend now of the parabola through the newest `size` pulses."""
-        t, tt, ttt, tttt, k, tk, ttk = self._sums[:, size - 1].tolist()
-        # Moments about the mean, so that the numbers stay of one size.
-        a, b = tt - t * t / size, ttt - t * tt / size
-        c = tttt - tt * tt / size
-        d, e = tk - t * k / size, ttk - tt * k / size
-        bend = (a * e - b * d) / (a * c - b * b)
-        rate = (d - b * bend) / a
-        return (k - rate * t - bend * tt) / size, rate, bend

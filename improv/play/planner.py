@@ -10,8 +10,9 @@ from improv.events import Note
 from improv.listen.phrase import Call
 from improv.play.groove import ending, quantised
 from improv.play.turns import Answer
-from improv.predict.encoding import FloatArray, notes_to_array
+from improv.predict.encoding import DURATION, PITCH, STEP, VELOCITY, FloatArray, notes_to_array
 from improv.predict.engine import Engine, Taste
+from improv.predict.memory import Recall
 from improv.predict.repetition import LoopGuard
 from improv.predict.sampling import uniforms
 
@@ -58,44 +59,71 @@ class Brief:
     pulse: Pulse | None = None
 
 
-def compose(engine: Engine, heard: list[Note], brief: Brief) -> Iterator[Answer | None]:
+def compose(engine: Engine, heard: list[Note], brief: Brief, recall: Recall | None = None) -> Iterator[Answer | None]:
     """Yield None after each note drawn (so that the caller may pause or give up), at last the answer.
 
-    Pure: the same arguments give the same answer. `heard` holds at least one note.
+    Pure: the same arguments give the same answer. `heard` holds at least one note; `recall` is what comes to mind of
+    the player after them.
     """
-    draws = uniforms(brief.seed, brief.revision, brief.part, MAX_NOTES)
-    state, guard = engine.prime(notes_to_array(heard)), LoopGuard()
-    rows: list[FloatArray] = []
-    onset = 0.0
-    while len(rows) < MAX_NOTES:
-        taste = brief.taste if not rows else brief.taste.after(0.0)
-        row = guard.draw(engine, state, draws[len(rows)][None], taste)
-        if rows:
-            onset += float(row[0, 1])
-        elif brief.opens:
-            # The first note comes when the turn does, whatever longer rest the model would have liked.
-            row[0, 1] = taste.elapsed_s
-        else:
-            onset = max(0.0, float(row[0, 1]) - taste.elapsed_s)
-        if onset >= brief.length and _is_enough(rows, brief):
+    state, guard = replace(engine.prime(notes_to_array(heard)), recall=recall), LoopGuard()
+    draft = Draft(brief, has_velocity=engine.info.has_velocity)
+    for at, uniform in enumerate(uniforms(brief.seed, brief.revision, brief.part, MAX_NOTES)):
+        row = guard.draw(engine, state, uniform[None], brief.taste if not at else brief.taste.after(0.0))
+        if not draft.add(row[0], float(uniform[VELOCITY])):
             break
-        loud = _velocity(row[0, 3], brief.call, onset / brief.length, float(draws[len(rows)][3]))
-        row[0, 3] = loud
-        rows.append(row[0])
         state = engine.advance(state, row)
         yield None
-    notes = _placed(rows, brief)
-    if notes and engine.info.has_velocity:
-        notes = _as_loud(notes, brief.call)
-    yield Answer(brief.revision, brief.number, notes)
+    yield Answer(brief.revision, brief.number, draft.ended())
 
 
-def _is_enough(rows: list[FloatArray], brief: Brief) -> bool:
-    if not brief.opens:
+class Draft:
+    """An answer while it is written: takes the notes drawn, one by one, until it is as long as asked."""
+
+    def __init__(self, brief: Brief, *, has_velocity: bool) -> None:
+        self._brief = brief
+        self._has_velocity = has_velocity
+        self._rows: list[FloatArray] = []
+        self._onset = 0.0
+        self._notes: tuple[Note, ...] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is as long as asked."""
+        return self._notes is not None
+
+    def add(self, row: FloatArray, draw: float) -> bool:
+        """Take the next note (4), and write into it how loud it is; return False once the answer is long enough."""
+        if self.is_done:
+            return False
+        brief = self._brief
+        if self._rows:
+            self._onset += float(row[STEP])
+        elif brief.opens:
+            # The first note comes when the turn does, whatever longer rest the model would have liked.
+            row[STEP] = brief.taste.elapsed_s
+        else:
+            self._onset = max(0.0, float(row[STEP]) - brief.taste.elapsed_s)
+        if self._onset >= brief.length and self._is_enough():
+            self._notes = self._sounding()
+            return False
+        row[VELOCITY] = _velocity(row[VELOCITY], brief.call, self._onset / brief.length, draw)
+        self._rows.append(row.copy())
         return True
-    if brief.pulse is not None:
-        return bool(rows)
-    return len(_fitted(rows, brief)) >= MIN_NOTES
+
+    def ended(self) -> tuple[Note, ...]:
+        """Return the answer, long enough or not: there are no more notes for it."""
+        return self._sounding() if self._notes is None else self._notes
+
+    def _is_enough(self) -> bool:
+        if not self._brief.opens:
+            return True
+        if self._brief.pulse is not None:
+            return bool(self._rows)
+        return len(_fitted(self._rows, self._brief)) >= MIN_NOTES
+
+    def _sounding(self) -> tuple[Note, ...]:
+        notes = _placed(self._rows, self._brief)
+        return _as_loud(notes, self._brief.call) if notes and self._has_velocity else notes
 
 
 def _placed(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
@@ -104,10 +132,10 @@ def _placed(rows: list[FloatArray], brief: Brief) -> tuple[Note, ...]:
         return _fitted(rows, brief)
     if not rows:
         return ()
-    first = 0.0 if brief.opens else max(0.0, float(rows[0][1]) - brief.taste.elapsed_s)
-    onsets = first + np.cumsum([0.0] + [float(row[1]) for row in rows[1:]])
+    first = 0.0 if brief.opens else max(0.0, float(rows[0][STEP]) - brief.taste.elapsed_s)
+    onsets = first + np.cumsum([0.0] + [float(row[STEP]) for row in rows[1:]])
     notes = tuple(
-        Note(int(row[0]), int(row[3]), float(onset), max(float(row[2]), MIN_DURATION_S))
+        Note(int(row[PITCH]), int(row[VELOCITY]), float(onset), max(float(row[DURATION]), MIN_DURATION_S))
         for row, onset in zip(rows, onsets, strict=True)
     )
     if brief.pulse is not None:

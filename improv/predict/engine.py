@@ -3,7 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from improv.predict.encoding import FloatArray
+from improv.predict.memory import Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,19 @@ class State:
     """What an engine has heard, for each candidate of a batch. Never written to once made.
 
     `notes` (batch, n, 4): as many of the last notes as the engine still needs, none where the state says it all;
-    `hidden` (batch, units, or more), `cell` (batch, whatever else the network carries).
+    `hidden` (batch, units, or more), `cell` (batch, whatever else the network carries). `recall`: what comes to mind of
+    the player, for engines that mix it in; put there after `prime`, it goes on with the state.
     """
 
     notes: FloatArray
     hidden: FloatArray
     cell: FloatArray
+    recall: Recall | None = None
+
+    def chosen(self, which: NDArray[np.int64]) -> "State":
+        """Return the state of those of the candidates, in that order, in arrays of numpy's."""
+        recall = None if self.recall is None else self.recall.chosen(which)
+        return State(self.notes[which], np.asarray(self.hidden)[which], np.asarray(self.cell)[which], recall)
 
 
 class Engine(Protocol):

@@ -4,6 +4,7 @@ As trained it sees exactly its window, from an empty state, again for each note.
 it is in: one LSTM step a note.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -46,9 +47,10 @@ class NumpyEngine:
         """Return the state after one more note for each candidate: `notes` (batch, 4)."""
         latest = notes[:, None]
         if self._carry:
-            return self._heard(latest, state)
-        window = np.concatenate([state.notes, latest], axis=1)[:, -self.info.window :]
-        return self._heard(window, None)
+            after = self._heard(latest, state)
+        else:
+            after = self._heard(np.concatenate([state.notes, latest], axis=1)[:, -self.info.window :], None)
+        return after if state.recall is None else replace(after, recall=state.recall.after(notes))
 
     def heads(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the network's outputs: pitch logits (batch, 128), step and duration (batch) in seconds."""
@@ -58,15 +60,18 @@ class NumpyEngine:
     def draw(self, state: State, uniforms: FloatArray, taste: Taste) -> FloatArray:
         """Return a next note for each candidate (batch, 4); its velocity is NaN: this network has none.
 
-        Step and duration are as predicted: the network gives a point, not a distribution.
+        Step and duration are as predicted: the network gives a point, not a distribution. So of what comes to mind of
+        the player only the pitch is mixed in.
         """
         logits, step, duration = self.heads(state)
         notes = np.empty((len(logits), COLUMNS), np.float32)
-        notes[:, PITCH] = draw_pitch(logits, uniforms[:, PITCH], taste)
         if taste.density != 1:
             # A point has no other places to be: it is sooner or later by the whole of it.
             step = np.where(step < CHORD_S, step, step / shortened(taste.density))
         np.maximum(step, max(0.0, taste.elapsed_s), out=notes[:, STEP])
+        if state.recall is not None:
+            logits = state.recall.pitch(logits, notes[:, STEP])
+        notes[:, PITCH] = draw_pitch(logits, uniforms[:, PITCH], taste)
         np.maximum(duration, MIN_DURATION_S, out=notes[:, DURATION])
         notes[:, VELOCITY] = np.nan
         return notes

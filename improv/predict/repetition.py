@@ -48,6 +48,10 @@ class LoopGuard:
         self._last = np.concatenate([_keys(notes)[:, None], self._last[:, :-1]], axis=1)
         return notes
 
+    def keep(self, which: NDArray[np.int64]) -> None:
+        """Go on with these of the candidates alone."""
+        self._last, self._same = self._last[which], self._same[which]
+
     def _counted(self, notes: FloatArray) -> NDArray[np.int64]:
         again = (self._last == _keys(notes)[:, None]).all(axis=-1)
         return np.where(again, self._same + 1, 0)

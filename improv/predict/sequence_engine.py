@@ -74,17 +74,36 @@ class SequenceEngine:
         window = np.broadcast_to(window[:, None], (len(window), batch, COLUMNS))
         return self._after(window, None)
 
+    def begin(self, notes: FloatArray) -> State:
+        """Return the state after the first note of each candidate: `notes` (batch, 4)."""
+        first = notes.copy()
+        first[:, STEP] = 0
+        return self._after(first[None], None)
+
     def advance(self, state: State, notes: FloatArray) -> State:
         """Return the state after one more note for each candidate: `notes` (batch, 4)."""
         return self._after(notes[None], state)
+
+    def foreseen(self, state: State, notes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how the bare network foresees `notes` (batch, 4): logits of step (batch, 68) and pitch (batch, 128).
+
+        Those of the pitch are given the notes' own steps.
+        """
+        known = self.heads(state)
+        return known[:, :TIMES], self.pitch_logits(state, known, binned(notes).astype(np.int64))
 
     def draw(self, state: State, uniforms: FloatArray, taste: Taste) -> FloatArray:
         """Return a next note for each candidate (batch, 4): step, pitch, velocity, duration, drawn in that order."""
         known = self.heads(state)
         notes = np.empty((len(known), COLUMNS), np.float32)
         bins = np.empty(notes.shape, np.int64)
-        bins[:, STEP_BIN], notes[:, STEP] = _step(known[:, :TIMES], uniforms[:, STEP], taste)
+        recall, logits = state.recall, known[:, :TIMES]
+        if recall is not None:
+            logits = recall.step(logits)
+        bins[:, STEP_BIN], notes[:, STEP] = _step(logits, uniforms[:, STEP], taste)
         logits = self.pitch_logits(state, known, bins)
+        if recall is not None:
+            logits = recall.pitch(logits, notes[:, STEP])
         bins[:, PITCH_BIN] = draw_index(pitch_probabilities(logits, taste), uniforms[:, PITCH])
         notes[:, PITCH] = bins[:, PITCH_BIN]
         logits = self.velocity_logits(known, bins)
@@ -148,7 +167,8 @@ class SequenceEngine:
             for which, gain in enumerate(self._gains):
                 traces[rows, which * CLASSES + classes[at]] += gain
             body.step(inputs[at])
-        return State(notes[-1][:, None], body.known.copy(), body.cell.copy())
+        recall = None if before is None or before.recall is None else before.recall.after(notes[-1])
+        return State(notes[-1][:, None], body.known.copy(), body.cell.copy(), recall)
 
     def _inputs(self, bins: IntArray, before: IntArray) -> FloatArray:
         """Return the share of notes in the first layer (n, batch, width); `before` (1, batch): the pitch before."""

@@ -53,7 +53,8 @@ class Planned:
     """A plan that was taken over, or (`joins`) more of one. Before the `Accepted` or `Extended` that says so.
 
     `start`: when it begins (seconds). `number` names the occasion, `engine` says who thought. `revision`, `cue` and
-    `grid` are what it was thought out from. `beat`: the place in beats on which it begins, as known then.
+    `grid` are what it was thought out from; it is the best of `count` answers. `beat`: the place in beats on which it
+    begins, as known then.
     """
 
     turn: int
@@ -68,6 +69,7 @@ class Planned:
     cue: Cue | None = None
     grid: Grid | None = None
     beat: float | None = None
+    count: int = 1
 
     @property
     def message(self) -> Plan | Extend:

@@ -24,6 +24,10 @@ def relive(musician: Musician, record: Happening) -> Leaving | None:
             musician.hold(at, down=True)
         case Acted(at, "let_go"):
             musician.hold(at, down=False)
+        case Acted(at, "forget_last"):
+            musician.forget(at, everything=False)
+        case Acted(at, "forget_all"):
+            musician.forget(at, everything=True)
         case Acted(_, "trade", float(beat)):
             musician.begin_trade(beat)
     return None

@@ -8,8 +8,8 @@ from math import inf
 from improv.errors import ModelError
 from improv.events import decode
 from improv.musician import Manner, Musician
+from improv.play.candidates import compose_many
 from improv.play.gate import Action, Gate, policy_of
-from improv.play.planner import compose
 from improv.play.schedule import Send
 from improv.play.turns import Answer, notes_of, timed
 from improv.ports.link import (
@@ -185,7 +185,9 @@ class _Rerun:
             return _recorded(planned)
         question = None if planned.cue is None else musician.ask(planned.cue, planned.grid)
         if question is not None:
-            answer = next(each for each in compose(musician.engine, question.heard, question.brief) if each is not None)
+            choices = compose_many(musician.engine, question.heard, question.brief, planned.count, question.recall)
+            *_, choice = (choice for choice in choices if choice is not None)
+            answer = choice.answer
             events = timed(answer, planned.start, musician.voice)
             if events == planned.events:
                 return _Part(answer, planned.message)

@@ -53,20 +53,18 @@ def sheets(evaluation: Evaluation) -> list[Sheet]:
     return tables
 
 
-def show(evaluation: Evaluation) -> None:
-    """Print the tables of an evaluation: as wide as the terminal, in a file as wide as they are."""
+def show(tables: Sequence[Sheet], *, as_markdown: bool) -> None:
+    """Print tables: as wide as the terminal, in a file as wide as they are, or for a Markdown document."""
     from rich.console import Console  # noqa: PLC0415
 
+    if as_markdown:
+        print("\n".join(map(markdown, tables)), flush=True)  # noqa: T201
+        return
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
-    for sheet in sheets(evaluation):
+    for sheet in tables:
         console.print(render(sheet))
-
-
-def markdown_of(evaluation: Evaluation) -> str:
-    """Return the tables of an evaluation for a Markdown document."""
-    return "\n".join(markdown(sheet) for sheet in sheets(evaluation))
 
 
 def prepare(out: Path | None, json_file: Path | None) -> None:
@@ -85,11 +83,16 @@ def keep(evaluations: Sequence[Evaluation], plan: Plan, out: Path | None, json_f
     """Write the figures of all evaluations and the pictures of the last, and return the files. Raises ImprovError."""
     files = [file for file in (json_file, out and out / "evaluation.json") if file is not None]
     for file in files:
-        try:
-            file.write_text(to_json(evaluations, plan), encoding="utf-8")
-        except OSError as error:
-            raise ImprovError(f"{file}: cannot be written: {error.strerror}") from error
+        write(file, to_json(evaluations, plan))
     return files + (draw(evaluations[-1], out) if out else [])
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file of figures. Raises ImprovError."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ImprovError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def render(sheet: Sheet) -> "Table":
@@ -129,19 +132,19 @@ def to_json(evaluations: Iterable[Evaluation], plan: Plan) -> str:
         "seed": plan.seed,
         "files": plan.files,
         "interval": "95 %, over files",
-        "corpora": [_plain(asdict(evaluation)) for evaluation in evaluations],
+        "corpora": [plain(asdict(evaluation)) for evaluation in evaluations],
     }
     return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return a value as JSON has it: six digits, nothing for what is not a number."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
@@ -155,7 +158,7 @@ def _foresight(evaluation: Evaluation) -> Sheet:
 
 
 def _figures(figures: Figures, names: Sequence[str]) -> list[Cell]:
-    return [_share(figures[name]) if name in _SHARES else _number(figures[name]) for name in names]
+    return [share(figures[name]) if name in _SHARES else _number(figures[name]) for name in names]
 
 
 def _differences(evaluation: Evaluation) -> Sheet:
@@ -163,8 +166,8 @@ def _differences(evaluation: Evaluation) -> Sheet:
         [
             Cell(each.name),
             Cell(each.against),
-            _share(each.lower),
-            *(_share(each.closer.get(name)) for name in SIZES),
+            share(each.lower),
+            *(share(each.closer.get(name)) for name in SIZES),
         ]
         for each in evaluation.comparisons
     ]
@@ -197,9 +200,9 @@ def _likeness(evaluation: Evaluation) -> Sheet:
 
 def _played(own: Played) -> list[Cell]:
     return [
-        *(_share(own.overlaps[name]) for name in SIZES),
-        _share(own.in_key),
-        _share(own.repeated),
+        *(share(own.overlaps[name]) for name in SIZES),
+        share(own.in_key),
+        share(own.repeated),
         _number(own.circles),
         _number(own.density),
         Cell(_DASH if own.pace is None else f"{own.pace:,.0f}"),
@@ -230,7 +233,8 @@ def _number(estimate: Estimate | None) -> Cell:
     return _cell(estimate, 1, 3)
 
 
-def _share(estimate: Estimate | None) -> Cell:
+def share(estimate: Estimate | None) -> Cell:
+    """Return a share in percent, with its interval."""
     return _cell(estimate, 100, 1)
 
 

@@ -38,7 +38,7 @@ def test_a_question_goes_down_as_one_line():
 def test_an_answer_is_one_to_its_question():
     heard, brief = typical(25, revision=7)
     note = Note(60, 80, 0.0, 0.5)
-    assert Answered(3, (note,)).answer(Question(3, tuple(heard), brief)) == Answer(7, brief.call.number, (note,))
+    assert Answered(3, (note,)).answer(Question(3, tuple(heard), brief)) == Answer(7, brief.number, (note,))
 
 
 def said(**changes):

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -7,7 +8,6 @@ from hypothesis import strategies as st
 from improv.listen.tempo import SILENCE_S, TempoListener
 
 EIGHTHS = (0.0, 0.5)
-SWING = (0.0, 0.66)
 SIXTEENTHS = (0.0, 0.25, 0.5, 0.75)
 # A syncopated bar of four, in beats: the tresillo with a beat below it.
 SYNCOPATED = (0.0, 0.75, 1.0, 1.5, 2.0, 2.75, 3.0, 3.5)
@@ -61,7 +61,16 @@ def test_eighths_are_heard_at_any_tempo(bpm, jitter):
         assert min(beat, abs(beat - 30 / bpm)) < 0.05
 
 
-@pytest.mark.parametrize("bpm", [72, 90, 110, 132])
+@pytest.mark.parametrize("bpm", [92, 100, 120, 160, 200])
+@pytest.mark.parametrize("late", [0.6, 2 / 3])
+def test_swing_is_heard(bpm, late):
+    said = [(now, grid) for now, grid in heard(played((0.0, late), bpm, 48, jitter=0.01)) if now > 12]
+    near = [error for now, grid in said if grid for error in [errors(grid, bpm, now)]]
+    assert len(near) > 0.9 * len(said)
+    assert sum(tempo < 0.04 and beat < 0.05 for tempo, beat in near) > 0.9 * len(near)
+
+
+@pytest.mark.parametrize("bpm", [66, 84, 100])
 @pytest.mark.parametrize(("pattern", "bar"), [(SIXTEENTHS, 1), (SYNCOPATED, 4)])
 def test_patterns_are_heard(bpm, pattern, bar):
     # Even sixteenths alone tell no beat: a second voice has the beats.
@@ -106,6 +115,20 @@ def test_the_beat_goes_on_through_a_silence(gap, bpm):
     tempo, beat = errors(grid, bpm, now)
     assert tempo < 0.02
     assert min(beat, abs(beat - 30 / bpm)) < 0.1
+
+
+@pytest.mark.parametrize("rest", [3, 4, 6])
+@pytest.mark.parametrize("bpm", [84, 100, 126])
+def test_phrases_with_rests_between_have_one_beat(bpm, rest):
+    listener, onsets = TempoListener(), []
+    for phrase in range(6):
+        start = phrase * (8 + rest) * 60 / bpm
+        onsets += played((0.0, 1.0, 1.5, 2.0, 3.0, 3.5), bpm, 8, bar=4, jitter=0.012, start=start, seed=phrase)
+    said = heard(onsets, listener)
+    late = [(now, grid) for now, grid in said if now > 8 * 60 / bpm + 8]
+    assert sum(grid is not None for _, grid in late) > 0.9 * len(late)
+    near = [errors(grid, bpm, now) for now, grid in late if grid]
+    assert sum(tempo < 0.04 and min(beat, abs(beat - 30 / bpm)) < 0.06 for tempo, beat in near) > 0.9 * len(near)
 
 
 def test_after_a_long_silence_there_is_no_beat():
@@ -164,7 +187,7 @@ def test_chords_are_one_onset():
 def test_beats_are_counted_on():
     said = [(now, grid) for now, grid in heard(played(EIGHTHS, 100, 48, jitter=0.01)) if grid]
     places = [grid.beat_at(now) for now, grid in said]
-    assert all(0 < after - before < 0.4 for before, after in zip(places, places[1:], strict=False))
+    assert all(0 < after - before < 0.4 for before, after in pairwise(places))
 
 
 def test_the_grid_has_the_bar_that_was_asked_for():

@@ -94,3 +94,16 @@ def test_candidates_are_guarded_apart():
     notes = [guard.draw(Two(), at, np.zeros((2, 4), np.float32), Taste()) for at in range(RUN * IN_A_ROW + 1)]
     assert [note[0, 0] for note in notes] == [60] * RUN * IN_A_ROW + [70]
     assert [note[1, 0] for note in notes] == list(range(RUN * IN_A_ROW + 1))
+
+
+def test_a_guard_keeps_what_its_candidates_have_played():
+    class Many:
+        def draw(self, state, uniforms, taste):
+            wild = taste.temperature > 1
+            return np.array([[70 if wild else pitch, 0.2, 0.2, 64] for pitch in state], np.float32)
+
+    guard = LoopGuard(3)
+    for at in range(RUN * IN_A_ROW):
+        guard.draw(Many(), [at, 60, 20 + at], np.zeros((3, 4), np.float32), Taste())
+    guard.keep(np.array([1]))
+    assert guard.draw(Many(), [60], np.zeros((1, 4), np.float32), Taste())[0, 0] == 70

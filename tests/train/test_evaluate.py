@@ -132,6 +132,33 @@ def test_an_evaluation_from_the_command_line(evaluating, music_folder, tmp_path,
     assert [loop["runs"] for loop in rows["lstm"]["loops"]] == [24, 24]
 
 
+def test_what_choosing_brings_from_the_command_line(music_folder, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # Four candidates are as good as 64 here.
+    monkeypatch.setattr(import_module("improv.train.choices"), "COUNTS", (1, 4))
+    command = ["improv", "evaluate", "lstm", "--corpus", str(music_folder), "--candidates", "--quick", "--markdown"]
+    monkeypatch.setattr("sys.argv", [*command, "--json", str(tmp_path / "own.json")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    printed, said = capfd.readouterr()
+    assert not left.value.code, said
+    figures = json.loads((tmp_path / "own.json").read_text())
+    assert str(music_folder) not in json.dumps(figures)
+    (found,) = figures["choices"]
+    assert (figures["split"], found["corpus"], found["prompts"], found["files"]) == ("validation", "set", 12, 2)
+    assert found["hash"] == load(find("lstm")).hash
+    one, four = found["rows"]
+    assert four["close"]["overlap"]["value"] > one["close"]["overlap"]["value"]
+    assert f"| 4 | {100 * four['close']['overlap']['value']:.1f} (" in printed
+    assert f"| likelihood | {100 * found['tried']['likelihood']['overlap']['value']:.1f} (" in printed
+    for options in (["--candidates", "--files", "3"], ["--training"]):
+        monkeypatch.setattr("sys.argv", ["improv", "evaluate", "lstm", "--corpus", str(music_folder), *options])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 2
+        assert options[0] in capfd.readouterr().err
+
+
 def test_a_model_against_itself_is_no_gain(evaluating):
     sums = np.array([3.0, 5.0])
     row, twin = (evaluating.Row(name, "tutorial", "", {}, {}, sums) for name in ("one", "other"))
