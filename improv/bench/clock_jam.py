@@ -5,14 +5,14 @@ import random
 import sys
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
 
 from improv.bench.clock_score import Song, Timed
 from improv.bench.jam import Jam
-from improv.bench.processes import JACK_RATE, JackServer, Program, private_folder, wait_until
+from improv.bench.processes import JackServer, Program, private_folder, wait_until
 from improv.bench.worker_beat import NAME
 from improv.beat import Grid
 from improv.errors import ImprovError
@@ -27,6 +27,7 @@ _MATCH_S = 0.1
 _ECHO_S = (0.15, 0.35)
 _ECHO_LOST_S = 0.1
 _AFTER_S = 20.0
+_GRIDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ def play(song: Song, config: str, jitter: float, seed: int) -> Take:
     dice = random.Random(seed)  # noqa: S311 - jitter, not secrets
     echoed = list(_echo_times(song, dice))
     score = sorted(
-        [(_frame(at), 0, data.hex()) for at, data in (*song.clock(jitter, dice), *song.playing())]
-        + [(_frame(at), 1, encode(NoteOn(60, 1)).hex()) for at in echoed]
+        [(at, 0, data.hex()) for at, data in (*song.clock(jitter, dice), *song.playing())]
+        + [(at, 1, encode(NoteOn(60, 1)).hex()) for at in echoed],
+        key=itemgetter(0),
     )
     with JackServer(FRAMES) as server, private_folder() as folder:
         (folder / "score").write_text(json.dumps(score))
@@ -80,10 +82,6 @@ def play(song: Song, config: str, jitter: float, seed: int) -> Take:
     return _taken(song, session, found, echoed)
 
 
-def _frame(at: float) -> int:
-    return round(at * JACK_RATE)
-
-
 def _echo_times(song: Song, dice: random.Random) -> Iterator[float]:
     at = dice.uniform(*_ECHO_S)
     while at < song.end:
@@ -100,24 +98,19 @@ def _connect(server: JackServer, name: str, port: int) -> None:
         client.connect(f"{name} out:midi", f"{NAME}:in {port}")
 
 
-def _taken(song: Song, session: Session, found: dict[str, list[tuple[int, int, str]]], echoed: list[float]) -> Take:
-    clocks = np.array(found["clock"], float)
-
-    def moment(at: float) -> float:
-        """Return the song's time of a moment of our clock."""
-        return float(np.interp(at, clocks[:, 0], clocks[:, 1])) / JACK_RATE
-
+def _taken(song: Song, session: Session, found: dict[str, Any], echoed: list[float]) -> Take:
+    start: float = found["start"]
     heard: dict[int, list[Timed]] = {0: [], 1: []}
-    for frame, port, message in found["heard"]:
-        heard[port].append((frame / JACK_RATE, bytes.fromhex(message)))
+    for at, port, message in found["heard"]:
+        heard[port].append((at, bytes.fromhex(message)))
     notes = [(at, data) for at, data in heard[0] if isinstance(decode(data), NoteOn)]
-    onsets, lost = _onsets(session, notes, moment)
-    grids = tuple((moment(beat.at), _moved(beat.grid, moment)) for beat in session.of(Beat) if beat.grid is not None)
+    onsets, lost = _onsets(session, notes, start)
+    grids = tuple(
+        (beat.at - start, replace(beat.grid, at=beat.grid.at - start))
+        for beat in session.of(Beat)
+        if beat.grid is not None
+    )
     return Take(song, onsets, grids, tuple(_delays(echoed, [at for at, _ in heard[1]])), lost)
-
-
-def _moved(grid: Grid, moment: Callable[[float], float]) -> Grid:
-    return Grid(moment(grid.at), grid.beat, grid.period, grid.bar)
 
 
 def _delays(sent: Iterable[float], heard: list[float]) -> Iterator[float]:
@@ -128,21 +121,26 @@ def _delays(sent: Iterable[float], heard: list[float]) -> Iterator[float]:
             yield heard[after] - at
 
 
-def _onsets(session: Session, notes: list[Timed], moment: Callable[[float], float]) -> tuple[tuple[Onset, ...], int]:
+def _onsets(session: Session, notes: list[Timed], start: float) -> tuple[tuple[Onset, ...], int]:
     """Return the notes that arrived, each with its place as planned, and how many that were sent did not."""
     places: dict[tuple[int, bytes], deque[float]] = defaultdict(deque)
     announced: dict[int, float | None] = {}
     found, lost = [], 0
+    grids: deque[Grid] = deque(maxlen=_GRIDS)
     for record in session.records:
         match record:
-            case Planned(grid=grid, beat=beat) if grid is not None and beat is not None:
+            case Beat(_, grid) if grid is not None:
+                grids.append(grid)
+            case Planned(beat=beat) if beat is not None and grids:
+                # What it was told from is a grid of just before; the record comes a moment after it was sent.
+                grid = min(grids, key=lambda each: abs(each.beat_at(record.start) - beat))
                 if not record.joins:
                     announced[record.turn] = beat
                 for due, data in record.events:
                     if isinstance(decode(data), NoteOn):
                         places[record.turn, data].append(beat + (due - record.start) / grid.period)
             case Sent(turn, _, at, data) if places.get((turn, data)):
-                place, sent = places[turn, data].popleft(), moment(at)
+                place, sent = places[turn, data].popleft(), at - start
                 arrived = [each for each in notes if each[1] == data and abs(each[0] - sent) < _MATCH_S]
                 if arrived:
                     nearest = min(arrived, key=lambda each: abs(each[0] - sent))

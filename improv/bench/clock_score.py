@@ -18,7 +18,7 @@ _VELOCITY = 80
 # Of the lines that onsets are drawn to: sixteenths, and triplet eighths.
 _LINES = (4, 3)
 # A place this near a line (beats) was drawn to it.
-_ON_LINE = 0.02
+_ON_LINE = 0.002
 
 Times = NDArray[np.float64]
 Timed = tuple[float, bytes]
