@@ -37,7 +37,7 @@ class Grid:
         return ceil(self.beat_at(at) / every - _TOUCH) * every
 
     def counted_as(self, other: "Grid") -> "Grid":
-        """Return this grid with its beats numbered as `other` does from its `at` on: a song that loops moves no beat."""
+        """Return this grid, its beats numbered as `other` does at its `at`: a song that loops moves no beat."""
         return replace(self, beat=self.beat + round(other.beat - self.beat_at(other.at)))
 
     def moves(self, at: float, other: "Grid") -> float:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from improv.beat import Grid
 from improv.bench.clock_score import Song, Timed
 from improv.bench.jam import Jam
 from improv.bench.processes import JackServer, Program, private_folder, wait_until
-from improv.bench.worker_beat import NAME
-from improv.beat import Grid
 from improv.errors import ImprovError
 from improv.events import NoteOn, decode, encode
 from improv.ports.link import Sent
@@ -22,6 +21,7 @@ from improv.sessions.journal import Session, read
 from improv.sessions.records import Beat, Planned
 
 FRAMES = 64
+_NAME = "bench sequencer"
 _MATCH_S = 0.1
 # The bare echo is played to so often (seconds), at no particular moment of JACK's period.
 _ECHO_S = (0.15, 0.35)
@@ -65,7 +65,7 @@ def play(song: Song, config: str, jitter: float, seed: int) -> Take:
     )
     with JackServer(FRAMES) as server, private_folder() as folder:
         (folder / "score").write_text(json.dumps(score))
-        command = ("-m", "improv.bench.worker_beat", server.name, str(folder / "score"), str(folder / "result"))
+        command = ("-m", "improv.bench.worker_beat", server.name, _NAME, str(folder / "score"), str(folder / "result"))
         echo = Program(sys.executable, "-m", "improv.bench.worker_echo", "1", environment=server.environment)
         with echo, Program(sys.executable, *command) as player, Jam(folder, "jack", server.environment, config) as jam:
             player.wait_for(lambda line: line == "there", "the sequencer")
@@ -93,9 +93,9 @@ def _connect(server: JackServer, name: str, port: int) -> None:
     import jack
 
     with jack.Client("bench", servername=server.name, no_start_server=True) as client:
-        wait_until(lambda: len(client.get_ports(f"^{name} (in|out):midi$")) == 2, f"the ports of {name}")  # noqa: PLR2004
-        client.connect(f"{NAME}:out {port}", f"{name} in:midi")
-        client.connect(f"{name} out:midi", f"{NAME}:in {port}")
+        wait_until(lambda: len(client.get_ports(f"^{name} (in|out):midi$")) == 2, f"the ports of {name}")
+        client.connect(f"{_NAME}:out {port}", f"{name} in:midi")
+        client.connect(f"{name} out:midi", f"{_NAME}:in {port}")
 
 
 def _taken(song: Song, session: Session, found: dict[str, Any], echoed: list[float]) -> Take:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,18 +40,18 @@ class Stretch:
         fine = np.arange(0.0, seconds + 1.0, _FINE_S)
         rate = tempo(fine) / 60
         beats = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2 * _FINE_S)])
-        last = int(np.interp(seconds, fine, beats) * TICKS)
+        last = round(float(np.interp(seconds, fine, beats)) * TICKS)
         return cls(begin + np.interp(np.arange(last + 1) / TICKS, beats, fine), first)
 
     def time_at(self, beat: float) -> float:
         """Return when a beat falls; before and after the stretch as if it went on."""
         place = (beat - self.first) * TICKS
-        before = int(min(max(np.floor(place), 0), len(self.ticks) - 2))
+        before = min(max(floor(place), 0), len(self.ticks) - 2)
         return float(self.ticks[before] + (place - before) * (self.ticks[before + 1] - self.ticks[before]))
 
     def beat_at(self, at: float) -> float:
         """Return the place in beats of a moment. The inverse of `time_at`."""
-        before = int(min(max(np.searchsorted(self.ticks, at, "right") - 1, 0), len(self.ticks) - 2))
+        before = min(max(int(np.searchsorted(self.ticks, at, "right")) - 1, 0), len(self.ticks) - 2)
         begin, end = self.ticks[before], self.ticks[before + 1]
         return self.first + float(before + (at - begin) / (end - begin)) / TICKS
 

@@ -1,8 +1,8 @@
 """Program: a JACK client that plays a score in time, and writes down when it hears what.
 
-`worker_beat.py SERVER SCORE RESULT`: SCORE is JSON, a list of [seconds, port, message in hexadecimal] in order, seconds
-from the start. Port 0 is for improv, port 1 for a bare echo. It says "there" once its ports are, plays when a line
-comes in, and writes RESULT as JSON: the `start` on our clock, and what was `played` and `heard` as [seconds, port,
+`worker_beat.py SERVER NAME SCORE RESULT`: SCORE is JSON, a list of [seconds, port, message in hexadecimal] in order,
+seconds from the start. Port 0 is for improv, port 1 for a bare echo. It says "there" once its ports are, plays when a
+line comes in, and writes RESULT as JSON: the `start` on our clock, and what was `played` and `heard` as [seconds, port,
 message] from there.
 
 Each message lies at its frame in JACK's period, and a period at the moment of its callback. JACK's own count of frames
@@ -21,7 +21,6 @@ import jack
 
 from improv.clock import now
 
-NAME = "bench sequencer"
 _LEAD_S = 0.5
 _LOOK_S = 0.02
 _AFTER_S = 0.25
@@ -32,8 +31,8 @@ Message = tuple[float, int, str]
 class Player:
     """The client. Its callback plays what is due in its period, at its frame, and notes what comes in."""
 
-    def __init__(self, server: str, score: list[Message]) -> None:
-        self.client = jack.Client(NAME, servername=server, no_start_server=True, use_exact_name=True)
+    def __init__(self, server: str, name: str, score: list[Message]) -> None:
+        self.client = jack.Client(name, servername=server, no_start_server=True, use_exact_name=True)
         self._rate = self.client.samplerate
         self._outs = [self.client.midi_outports.register(f"out {port}") for port in range(2)]
         self._ins = [self.client.midi_inports.register(f"in {port}") for port in range(2)]
@@ -71,9 +70,9 @@ class Player:
 
 def main() -> None:
     """Play once."""
-    server, score, result = sys.argv[1:]
+    server, name, score, result = sys.argv[1:]
     sys.setswitchinterval(0.0002)
-    player = Player(server, json.loads(Path(score).read_text()))
+    player = Player(server, name, json.loads(Path(score).read_text()))
     print("there", flush=True)  # noqa: T201 - to whoever started us
     sys.stdin.readline()
     player.play()
