@@ -3,7 +3,7 @@
 Standard library only: the ports process imports this module. A beat is a quarter note; beat 0 is the song's first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 # A moment this little after a beat (beats) is on it: rounding must not cost a whole beat.
@@ -35,3 +35,11 @@ class Grid:
     def next(self, at: float, every: float = 1.0) -> float:
         """Return the first multiple of `every` beats at or after the moment `at` (seconds), in beats."""
         return float(ceil(self.beat_at(at) / every - _TOUCH) * every)
+
+    def counted_as(self, other: "Grid") -> "Grid":
+        """Return this grid, its beats numbered as `other` does at its `at`: a song that loops moves no beat."""
+        return replace(self, beat=self.beat + round(other.beat - self.beat_at(other.at)))
+
+    def moves(self, at: float, other: "Grid") -> float:
+        """Return when in `other`, the beat of now, the place in beats of a moment (seconds) in this one falls."""
+        return other.time_at(self.counted_as(other).beat_at(at))

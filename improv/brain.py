@@ -14,7 +14,7 @@ from improv.console import Console, keep_traceback
 from improv.engine.client import NAME
 from improv.events import CLOCK, Note, NoteOff, NoteOn, decode, encode
 from improv.musician import Musician, Question
-from improv.play.modes import Cue, Leaving, lateness
+from improv.play.modes import Cue, Leaving, lateness, moved
 from improv.play.planner import Brief
 from improv.play.turns import LEAD_S, Answer, timed
 from improv.ports.link import (
@@ -211,7 +211,7 @@ class Brain:
             return
         self._relive(Beat(clock.now(), grid))
         if before is not None and grid is not None and self._turns:
-            self._link.send(Retime(before, grid))
+            self._link.send(Retime(before.counted_as(grid), grid))
         self.think_again()
 
     def act(self, name: str, beat: float | None = None) -> None:
@@ -349,12 +349,13 @@ class Brain:
         if self._thinking is not None:
             self._thinking.cancel()
         self._proposed = wanted
-        self._thinking = asyncio.create_task(self._think(cue))
+        self._thinking = asyncio.create_task(self._think(cue, grid))
 
-    async def _think(self, cue: Cue) -> None:
+    async def _think(self, cue: Cue, grid: Grid | None) -> None:
         if self.musician.holding and not cue.streams:
             await asyncio.sleep(HELD_PATIENCE_S)
         try:
+            cue = moved(cue, grid, self.musician.grid)
             question = self.musician.ask(cue, self.musician.grid)
             if question is None:
                 return
@@ -363,7 +364,7 @@ class Brain:
                 self._ask_other(question.heard, question.brief)
             for written in self.musician.thinking(question, 1 if cue.streams else self._candidates):
                 if written is not None:
-                    self._propose(cue)
+                    self._propose(moved(cue, question.grid, self.musician.grid))
                     # While the player goes on there is a new question with every note: only a rest is worth more.
                     await asyncio.sleep(_REST_S)
                 elif clock.now() > cue.start - LEAD_S and self.musician.written(cue) is not None:

@@ -444,7 +444,7 @@ def bench(
     ] = None,
     count: Annotated[
         int,
-        typer.Option(min=1, help="With --calls: how many; else: files of a folder."),
+        typer.Option(min=1, help="With --calls: how many; with --beat: answers; else: files of a folder."),
     ] = 50,
     model: Annotated[
         str, typer.Option(metavar="NAME-or-FILE", help="With --calls and --turn-taking: who answers.")
@@ -459,14 +459,15 @@ def bench(
     tempo: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Only how well the beat is heard in these MIDI files.")
     ] = None,
+    beat: Annotated[bool, typer.Option("--beat", help="Only how well it keeps to a MIDI clock (six minutes).")] = False,
 ) -> None:
     """Measure latency and lateness on this machine, next to the bare machine's own (four minutes)."""
     from rich.console import Console
 
-    from improv.bench import run, run_reading, run_tempo, run_training, run_turn_taking
+    from improv.bench import run, run_beat, run_reading, run_tempo, run_training, run_turn_taking
 
-    if sum(bool(asked) for asked in (calls, reading, training, turn_taking, tempo)) > 1:
-        raise UsageError("--calls, --reading, --training, --turn-taking and --tempo: one at a time")
+    if sum(bool(asked) for asked in (calls, reading, training, turn_taking, tempo, beat)) > 1:
+        raise UsageError("--calls, --reading, --training, --turn-taking, --tempo and --beat: one at a time")
     screen = Console(width=None if sys.stdout.isatty() else 120)
 
     def say(line: str) -> None:
@@ -481,6 +482,8 @@ def bench(
         raise typer.Exit(run_turn_taking(json_file, screen.print, say, turn_taking, count, model))
     if tempo is not None:
         raise typer.Exit(run_tempo(json_file, screen.print, say, tempo, count))
+    if beat:
+        raise typer.Exit(run_beat(json_file, screen.print, say, count))
     if training is not None:
         raise typer.Exit(run_training(json_file, screen.print, say, training))
     raise typer.Exit(run(json_file, screen.print, say, calls, count, model))

@@ -32,6 +32,8 @@ from improv.settings import Controls, Settings
 STEADY_S = 0.03
 # A stream that is not gone on with for so long (seconds) is over.
 _STREAM_OVER_S = 1.0
+# A part that ends this near (beats) a beat ends on it.
+_NEXT_TO = 0.1
 # Of our own notes, those that a stream looks back on.
 _OWN_KEPT = 64
 # A duet keeps this far (semitones) from the middle of what the player plays.
@@ -237,6 +239,8 @@ class Musician:
         before, self.grid = self.grid, grid
         if grid is None:
             self._origin = None
+        elif before is not None:
+            self._move_stream(before, grid)
         if not _is_steady(before, grid):
             self._changes += 1
 
@@ -278,7 +282,7 @@ class Musician:
         if not cue.joins:  # it takes the place of what had not begun
             self._own = [note for note in self._own if note.onset < at]
         phrase = self._last_phrase if self._stream is None or not cue.joins else self._stream.phrase
-        self._stream = _Stream(turn, start + cue.length, phrase, start if cue.opens else -inf)
+        self._stream = _Stream(turn, self._on_beat(start + cue.length), phrase, start if cue.opens else -inf)
         self._parts = max(self._parts, cue.number)
         self._own += [replace(note, onset=start + note.onset) for note in answer.notes]
         del self._own[:-_OWN_KEPT]
@@ -287,7 +291,7 @@ class Musician:
     def passed(self, cue: Cue, start: float) -> None:
         """Know that a part of a stream stays empty."""
         phrase = self._last_phrase if self._stream is None else self._stream.phrase
-        self._stream = _Stream(self.stream, start + cue.length, phrase)
+        self._stream = _Stream(self.stream, self._on_beat(start + cue.length), phrase)
         self._parts = max(self._parts, cue.number)
 
     def began(self, number: int) -> None:
@@ -401,6 +405,21 @@ class Musician:
         is_over = deadline is None or deadline <= at
         self._spent = max(self._spent, self._last_phrase - (not is_over))
 
+    def _move_stream(self, before: Grid, after: Grid) -> None:
+        """Let what is planned of a stream keep its place in beats, as the ports process has it do."""
+        stream = self._stream
+        if stream is not None:
+            self._stream = replace(
+                stream, until=before.moves(stream.until, after), opens_at=before.moves(stream.opens_at, after)
+            )
+
+    def _on_beat(self, at: float) -> float:
+        """Return the beat that `at` is next to, if it is: a part was measured in the beats of a moment before."""
+        if self.grid is None:
+            return at
+        beat = self.grid.beat_at(at)
+        return self.grid.time_at(round(beat)) if abs(beat - round(beat)) < _NEXT_TO else at
+
     @property
     def _last_phrase(self) -> int:
         return 0 if self._phrase.call is None else self._phrase.call.number
@@ -444,7 +463,7 @@ class Musician:
         return (low, high) if high - low >= _ROOM else (lowest, highest)
 
     def _density(self, start: float) -> float:
-        """Return the density asked for; in a stream one that keeps our chords and notes from outnumbering the player's."""
+        """Return the density asked for; in a stream one that keeps us from outnumbering the player."""
         measure = _OURS_FOR_THEIRS.get(self.controls.mode)
         call = self._phrase.call
         if measure is None or call is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the processes that measure are in this package too, and hav
 
     from improv.bench.figures import Row
 
-__all__ = ["FULL", "Size", "measure", "run", "run_reading", "run_training", "run_turn_taking"]
+__all__ = ["FULL", "Size", "measure", "run", "run_beat", "run_reading", "run_training", "run_turn_taking"]
 
 Say = Callable[[str], None]
 
@@ -101,6 +101,13 @@ def run_tempo(json_path: Path | None, show: Callable[["Table"], None], say: Say,
     from improv.bench import tempo
 
     return _report(json_path, show, lambda: list(tempo.measure(folder, count, say)))
+
+
+def run_beat(json_path: Path | None, show: Callable[["Table"], None], say: Say, answers: int) -> int:
+    """Measure how a jam keeps to another's MIDI clock, and so many `answers` to the beat; else as `run`."""
+    from improv.bench import beat
+
+    return _report(json_path, show, lambda: list(beat.measure(answers, say)))
 
 
 def run_turn_taking(

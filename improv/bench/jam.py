@@ -44,10 +44,11 @@ _MB = 1e6
 class Jam:
     """`improv jam` in private folders, so that nothing of the user's is in its way. Leave with `close`."""
 
-    def __init__(self, folder: Path, backend: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, backend: str, environment: Mapping[str, str], settings: str = _CONFIG) -> None:
+        """Start it; `settings` is the text of its `config.yaml`."""
         self._folder = folder
         config = folder / "config.yaml"
-        config.write_text(_CONFIG)
+        config.write_text(settings)
         options = ["--backend", backend, "--config", str(config), "--record", str(folder / "sessions"), "--virtual"]
         if backend == "none":
             options.remove("--virtual")

@@ -45,7 +45,13 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float = _PATI
 class Program:
     """A process that we started. A terminal's Ctrl-C does not reach it: we end it. Leave with `close`."""
 
-    def __init__(self, *command: str, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        survives_pipes: bool = False,
+    ) -> None:
         self.started = now()
         self.process = subprocess.Popen(
             command,
@@ -55,6 +61,7 @@ class Program:
             env={**os.environ, **(environment or {})},
             cwd=folder,
             start_new_session=True,
+            restore_signals=not survives_pipes,  # Python ignores SIGPIPE, and what it starts does not
         )
         self.lines: list[tuple[float, str]] = []
         """What it has said, and when we heard it."""
@@ -207,7 +214,8 @@ class JackServer:
         self.name = f"improv-bench-{uuid.uuid4().hex[:8]}"
         self.environment = {SERVER: self.name}
         command = f"jackd -n {self.name} -r -m -d dummy -r {JACK_RATE} -p {frames}"
-        self._program = Program(*command.split())
+        # A client that ends may break a pipe to it; killed by that, it would keep one of JACK's eight places for good.
+        self._program = Program(*command.split(), survives_pipes=True)
         try:
             wait_until(self._answers, "jackd")
         except BaseException:

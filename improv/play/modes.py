@@ -4,7 +4,7 @@ Each looks at the same `Scene` and says what should be written next, as a `Cue`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import floor
 
@@ -155,6 +155,13 @@ def lateness(cue: Cue, scene: Scene) -> float | None:
     every = 1.0 if cue.joins else scene.every
     line = scene.grid.time_at(scene.grid.next(cue.start + late, every))
     return line - cue.start if late <= max(STALE_S, scene.grid.bar * scene.grid.period) or cue.streams else None
+
+
+def moved(cue: Cue, before: Grid | None, after: Grid | None) -> Cue:
+    """Return `cue` at the same place in beats, the beat having moved from one grid to the other meanwhile."""
+    if before is None or after is None or before == after:
+        return cue
+    return replace(cue, start=before.moves(cue.start, after))
 
 
 def _on_line(at: float, scene: Scene) -> float:
