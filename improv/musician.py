@@ -37,9 +37,11 @@ _OWN_KEPT = 64
 # A duet keeps this far (semitones) from the middle of what the player plays.
 _APART = 5
 _ROOM = 12
-# … plays fewer voices, and over the last seconds fewer chords and notes: this many for each of the player's.
+# … and plays fewer voices.
 _DUET_VOICES = 3
-_QUIETER, _LOOKS_BACK_S = 0.7, 4.0
+# In a stream, over the last seconds, about so many chords and notes of ours come for each of the player's.
+_OURS_FOR_THEIRS = {"duet": 0.7, "solo": 1.2}
+_LOOKS_BACK_S = 4.0
 _SPARSEST = 0.25
 _CHORD_S = 0.04
 
@@ -300,10 +302,10 @@ class Musician:
 
     def over_all(self, at: float) -> None:
         """Know that whatever of ours was under way has come to an early end at `at` (seconds)."""
-        if self._stream is not None:
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.opens_at <= at:
             # The note that ended a solo has begun a phrase of its own, which has its turn yet.
-            over = self._last_phrase if self.controls.mode == "duet" else self._stream.phrase
-            self._stream = None
+            over = self._last_phrase if self.controls.mode == "duet" else stream.phrase
             self._spent = max(self._spent, over)
         kept = [note for note in self._own if note.onset < at]
         self._own_changes += kept != self._own
@@ -442,12 +444,14 @@ class Musician:
         return (low, high) if high - low >= _ROOM else (lowest, highest)
 
     def _density(self, start: float) -> float:
-        """Return the density asked for; in a duet one that keeps our notes fewer than the player's."""
-        if self.controls.mode != "duet":
+        """Return the density asked for; in a stream one that keeps our chords and notes from outnumbering the player's."""
+        measure = _OURS_FOR_THEIRS.get(self.controls.mode)
+        call = self._phrase.call
+        if measure is None or call is None:
             return self.controls.density
-        theirs = _chords(self._window.notes(start), start)
-        ours = _chords(self._own, start)
-        share = (_QUIETER * theirs + 1) / (ours + 1)
+        until = start if self.controls.mode == "duet" else call.end
+        theirs = _chords(self._window.notes(until), until)
+        share = (measure * theirs + 1) / (_chords(self._own, start) + 1)
         return min(max(self.controls.density * share, _SPARSEST), self.controls.density)
 
     def _pulse(self, cue: Cue, grid: Grid | None, heard: list[Note]) -> Pulse | None:

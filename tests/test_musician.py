@@ -168,6 +168,17 @@ def test_a_stream_goes_on_from_what_both_have_played():
     assert player.cue(opening.start + 0.3) is None
 
 
+def test_a_solo_that_was_dropped_before_it_began_is_played_when_the_phrase_has_ended():
+    player = musician()
+    steered(player, 0.0, mode="solo")
+    play(player, 60, 64)
+    opening = player.cue(0.5)
+    player.accepted(1, 0.5, opening, player.answer(0.5), opening.start)
+    play(player, 67, start=0.6)
+    player.over(1, 0.6)
+    assert player.cue(0.9).start == pytest.approx(0.6 + 0.2 + 0.5)
+
+
 def test_a_duet_keeps_to_the_side_with_more_room():
     player = musician()
     steered(player, 0.0, mode="duet")
