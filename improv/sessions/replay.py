@@ -1,7 +1,8 @@
 """Run a session again from its journal: the same musician and the same gate, without a clock, a port or a thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from math import inf
 
@@ -31,7 +32,7 @@ from improv.predict.engine import Engine
 from improv.predict.weights import find, load
 from improv.sessions.journal import Session
 from improv.sessions.records import Acted, Beat, Opening, Planned, Released, Restarted, Steered
-from improv.sessions.relive import relive
+from improv.sessions.relive import Happening, relive
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,12 @@ class _Rerun:
         settings = opening.settings
         self._session = session
         self._policy = policy_of(settings.ports, settings.barge_in)
-        self._musician = Musician(engine_of(opening), Manner.of(settings), opening.seed)
+        self._new_musician = partial(Musician, engine_of(opening), Manner.of(settings), opening.seed)
+        self._musician = self._new_musician()
+        self._known: list[Heard | Happening] = []  # what a new brain is told of
         self._gate = self._new_gate(next((heard.seq for heard in session.of(Heard)), 1) - 1)
-        self._planned = list(enumerate(session.of(Planned)))  # those to come
+        self._lives = _lives(session)
+        self._planned = next(self._lives)  # those to come, of the brain that lives
         self._parts: dict[int, _Part] = {}
         self._recalled: list[int] = []
         self._elsewhere: list[int] = []
@@ -100,6 +104,8 @@ class _Rerun:
     def run(self) -> Replay:
         sent: list[TimedBytes] = []
         for record in self._session.records:
+            if isinstance(record, Heard | Released | Steered | Beat | Acted):
+                self._known.append(record)
             sent += ((send.due, send.data) for send in self._relive(record))
             self._think()
         sent += ((send.due, send.data) for send in _sends(self._gate.play_until(inf)))
@@ -110,10 +116,8 @@ class _Rerun:
         gate = self._gate
         match record:
             case Heard(seq, at, port, data):
-                event = decode(data)
                 gate.skip_to(seq - 1)  # the journal keeps few of the clock's messages
-                if event is not None:
-                    self._musician.feed(at, port, event)
+                self._hear(record)
                 return _sends(gate.play_until(at) + gate.receive(at, port, data))
             case Sent(_, due):
                 self._last = max(self._last, due)
@@ -129,8 +133,23 @@ class _Rerun:
                 self._musician.over_all(at)
                 return self._give_up()
             case Restarted():
+                self._be_reborn()
                 return self._give_up()
         return []
+
+    def _hear(self, heard: Heard) -> None:
+        event = decode(heard.data)
+        if event is not None:
+            self._musician.feed(heard.at, heard.port, event)
+
+    def _be_reborn(self) -> None:
+        """Go on as a new brain does, which knows what the journal has told it, and nothing of what was played."""
+        self._musician, self._planned = self._new_musician(), next(self._lives)
+        for record in self._known:
+            if isinstance(record, Heard):
+                self._hear(record)
+            else:
+                relive(self._musician, record)
 
     def _done_again(self, record: Accepted | Extended | Silenced | Retimed | Listening) -> list[Action]:
         """Do to the gate what was done to it, at the same moment."""
@@ -196,6 +215,18 @@ class _Rerun:
     def _recall(self, planned: Planned) -> _Part:
         self._recalled.append(planned.turn)
         return _recorded(planned)
+
+
+def _lives(session: Session) -> Iterator[list[tuple[int, Planned]]]:
+    """Yield what was planned by each brain, numbered through; revisions count anew with each."""
+    life: list[tuple[int, Planned]] = []
+    for number, record in enumerate(session.records):
+        if isinstance(record, Restarted):
+            yield life
+            life = []
+        elif isinstance(record, Planned):
+            life.append((number, record))
+    yield life
 
 
 def _recorded(planned: Planned) -> _Part:

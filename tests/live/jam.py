@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from improv.clock import now
-from improv.events import NoteOff, NoteOn, decode, encode
+from improv.events import CLOCK, NoteOff, NoteOn, decode, encode
 from improv.ports.link import Heard
 from improv.sessions.journal import read
 from tests.live.waiting import wait_until
@@ -134,7 +134,7 @@ def settle(player: "Player") -> None:
     start = now()
 
     def over() -> bool:
-        last = player.heard[-1][0] if player.heard else start
+        last = next((at for at, data in reversed(player.heard) if data[0] < CLOCK), start)
         return now() - max(start, last) > 1.0 and not open_notes(player)
 
     wait_until(over, "the end of the answer")
