@@ -9,6 +9,7 @@ from improv.musician import Manner, Musician
 from improv.play.modes import Leaving
 from improv.predict.engines import engine_of
 from improv.predict.weights import find, load
+from improv.settings import Controls
 from tests.parrot import UP, Parrot
 
 MANNER = Manner(silence=Silence(fixed=0.5), end_control=67)
@@ -264,3 +265,23 @@ def test_a_style_can_be_chosen_while_playing():
     plain = player.answer()
     steered(player, 0.9, style=weights.card.styles[0])
     assert player.answer() != plain
+
+
+def test_a_stream_goes_on_at_its_own_beat_when_the_tempo_moves():
+    player = musician(Manner(silence=Silence(fixed=0.5), controls=Controls(mode="solo")))
+    grid = Grid(at=0.0, beat=0.0, period=0.5)
+    player.beat(grid)
+    play(player, 60, 62, 64)
+    cue = player.cue(1.0)
+    player.accepted(1, 1.0, cue, player.answer(1.0), cue.start)
+    end = grid.beat_at(cue.start + cue.length)
+    for number in range(1, 20):
+        at = 1.0 + number / 20
+        grid = Grid(at, grid.beat_at(at), grid.period * 1.01)
+        player.beat(grid)
+        assert grid.beat_at(player.scene(grid.time_at(end - 1)).until) == pytest.approx(end)
+    # The song goes back by 64 beats: what is planned stays when it was.
+    before = grid.time_at(end - 1)
+    until = player.scene(before).until
+    player.beat(replace(grid, beat=grid.beat - 64))
+    assert player.scene(before).until == pytest.approx(until)

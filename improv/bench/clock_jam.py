@@ -75,6 +75,7 @@ def play(song: Song, config: str, jitter: float, seed: int) -> Take:
             player.write(b"\n")
             over = lambda: any(line == "over" for _, line in player.lines) or player.process.poll() is not None  # noqa: E731
             wait_until(over, "the end of the song", song.end + _AFTER_S)
+            echo.leave()  # jackd may die of a client that is killed, and then keeps one of JACK's eight places for good
         if not (folder / "result").exists():
             raise ImprovError(f"the sequencer has ended: {player.lines[-1][1] if player.lines else ''}")
         found = json.loads((folder / "result").read_text())

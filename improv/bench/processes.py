@@ -45,13 +45,7 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float = _PATI
 class Program:
     """A process that we started. A terminal's Ctrl-C does not reach it: we end it. Leave with `close`."""
 
-    def __init__(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        folder: Path | None = None,
-        survives_pipes: bool = False,
-    ) -> None:
+    def __init__(self, *command: str, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
         self.started = now()
         self.process = subprocess.Popen(
             command,
@@ -61,7 +55,6 @@ class Program:
             env={**os.environ, **(environment or {})},
             cwd=folder,
             start_new_session=True,
-            restore_signals=not survives_pipes,  # Python ignores SIGPIPE, and what it starts does not
         )
         self.lines: list[tuple[float, str]] = []
         """What it has said, and when we heard it."""
@@ -99,6 +92,14 @@ class Program:
             if fits(line):
                 return at
         raise ImprovError(f"{what}: the process has ended{': ' if self.lines else ''}{self._last_words()}")
+
+    def leave(self) -> None:
+        """End its standard input, and give it time to go by itself."""
+        if self.process.stdin is not None:
+            with suppress(OSError):
+                self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_STOP_S)
 
     def close(self) -> None:
         """Ask it to end, then kill it. Idempotent."""
@@ -214,8 +215,7 @@ class JackServer:
         self.name = f"improv-bench-{uuid.uuid4().hex[:8]}"
         self.environment = {SERVER: self.name}
         command = f"jackd -n {self.name} -r -m -d dummy -r {JACK_RATE} -p {frames}"
-        # A client that ends may break a pipe to it; killed by that, it would keep one of JACK's eight places for good.
-        self._program = Program(*command.split(), survives_pipes=True)
+        self._program = Program(*command.split())
         try:
             wait_until(self._answers, "jackd")
         except BaseException:

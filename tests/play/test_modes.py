@@ -20,6 +20,7 @@ from improv.play.modes import (
     duet,
     lateness,
     listen,
+    moved,
     solo,
     trade,
 )
@@ -118,3 +119,10 @@ def test_a_part_of_a_stream_is_never_too_late():
     cue = Cue(7, 14.0, 1.0, streams=True, joins=True)
     assert lateness(cue, replace(FREE, now=19.0)) == pytest.approx(5.0 + LEAD_S)
     assert lateness(cue, replace(TIMED, now=19.1)) == pytest.approx(5.5)
+
+
+def test_what_was_thought_of_for_a_beat_keeps_to_it_when_the_tempo_moves():
+    cue = Cue(3, 14.0, 2.0)
+    faster = Grid(at=13.0, beat=26.0, period=0.4)
+    assert moved(cue, GRID, faster).start == pytest.approx(faster.time_at(28))
+    assert moved(cue, None, faster) is moved(cue, GRID, None) is moved(cue, GRID, GRID) is cue
