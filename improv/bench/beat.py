@@ -56,7 +56,7 @@ def measure(answers: int, say: Callable[[str], None], seconds: float = _SOLO_S) 
         say("after jumps in the song")
         yield _recovered("position", _solo(tuple(_loops())))
         say(f"first onsets of {answers} answers")
-        yield _first_onsets(answers)
+        yield from _first_onsets(answers)
     except (NotThereError, ImprovError) as error:
         yield not_run("playing in time with a clock", str(error))
 
@@ -177,8 +177,8 @@ def _after_jumps(take: Take, wrong: Iterable[tuple[float, float]]) -> list[float
 # ---- answers --------------------------------------------------------------------------------------
 
 
-def _first_onsets(answers: int) -> Row:
-    """Return how near the announced beat answers begin."""
+def _first_onsets(answers: int) -> Iterator[Row]:
+    """Yield how near the announced beat answers begin: how far off, and how many near enough."""
     name = "first onsets of answers, after the beat that the journal had announced"
     stretch = Stretch.of(0.5, (answers * _ROUND_BEATS + 2 * _LEAD_BEATS) * 60 / _ANSWER_BPM, steady(_ANSWER_BPM))
     notes = tuple(
@@ -191,11 +191,13 @@ def _first_onsets(answers: int) -> Row:
     first = {onset.turn: onset for onset in reversed(take.onsets) if onset.announced is not None}
     late = [onset.at - stretch.time_at(round(onset.announced or 0.0)) for onset in first.values()]
     if not late:
-        return not_run(name, "nothing was heard: this machine is too busy")
-    near = {"within 10 ms": _share(late)}
-    floor = deviation(take.echoes) | {"within 10 ms": _share(take.echoes)} if take.echoes else {}
-    note = f"{len(late)} answers to {answers} calls at {_ANSWER_BPM} bpm; {_MACHINE}; the share in %"
-    return judged(Row(name, "ms", deviation(late) | near, floor, (Limit("within 10 ms", 99.0, least=True),), note))
+        yield not_run(name, "nothing was heard: this machine is too busy")
+        return
+    note = f"{len(late)} answers to {answers} calls at {_ANSWER_BPM} bpm; {_MACHINE}"
+    yield judged(Row(name, "ms", deviation(late), deviation(take.echoes) if take.echoes else {}, note=note))
+    floor = {"share": _share(take.echoes)} if take.echoes else {}
+    near = Row(f"{name}: within 10 ms of it", "%", {"share": _share(late)}, floor, (Limit("share", 99.0, least=True),))
+    yield judged(near)
 
 
 def _share(late: Sequence[float]) -> float:
