@@ -59,5 +59,5 @@ def test_what_is_measured_alone_is_measured_one_at_a_time(improv, corpus_folder,
     assert improv("bench", "--reading", "small", other, "small") == (
         2,
         "",
-        "--calls, --reading, --training, --turn-taking and --tempo: one at a time\n",
+        "--calls, --reading, --training, --turn-taking, --tempo and --beat: one at a time\n",
     )
