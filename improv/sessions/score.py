@@ -64,13 +64,16 @@ def score(session: Session) -> Score:
     human, machine = _Part(), _Part()
     controllers: list[tuple[float, bool, bytes]] = []  # at, whether ours, message
     now = -inf
+    # What is planned leaves this much before it sounds.
+    offset = 0.0 if session.opening is None else session.opening.settings.ports.output_offset_ms / 1000
     for record in session.records:
         match record:
             case Heard(_, at, port, data):
                 now = max(now, at)
                 if human.feed(at, port, 0, data):
                     controllers.append((at, False, data))
-            case Sent(turn, _, at, data):
+            case Sent(turn, _, left, data):
+                at = left + offset * (turn > 0)
                 now = max(now, at)
                 if machine.feed(at, "", turn, data) and _is_ours(turn, data):
                     controllers.append((at, True, data))
