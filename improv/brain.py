@@ -152,6 +152,8 @@ class Brain:
                 self._console.ports(message)
             case Welcome(_, seq):
                 self._backlog = seq
+                # What was proposed while the line was down has not arrived.
+                self._proposed, self._extension = _NOTHING, None
                 self._link.send(Listen(*self.musician.hears))
         self.think_again()
 
