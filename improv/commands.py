@@ -270,7 +270,7 @@ def _play(
     epochs = count(1)
     with Runtime(lock_key(settings)) as runtime:
         runtime.share(authkey)
-        ports = PortsSpec.of(settings.ports, settings.barge_in, runtime.address, authkey, runtime.memory)
+        ports = PortsSpec.of(settings, runtime.address, authkey, runtime.memory)
         brain = BrainSpec(
             settings,
             seed,

@@ -152,7 +152,7 @@ class Band:
         self._authkey = secrets.token_bytes(16)
         folder = self._stack.enter_context(private_folder())
         self._address = address(folder)
-        spec = PortsSpec.of(settings.ports, settings.barge_in, self._address, self._authkey, str(folder / "memory"))
+        spec = PortsSpec.of(settings, self._address, self._authkey, str(folder / "memory"))
         try:
             self.ports = self._stack.enter_context(Child("improv.ports", spec.to_line(), environment))
         except BaseException:

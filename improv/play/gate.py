@@ -67,6 +67,7 @@ class Policy:
     """The settings that the gate works by: seconds, and channels and programs from 0."""
 
     input_channel: int | None = None  # None: all
+    control_channel: int | None = None  # controllers and program changes are heard on this one too
     output_channel: int = 0
     thru: bool = False
     echo: float = 0.030
@@ -79,9 +80,10 @@ class Policy:
     offset: float = 0.0  # plans are sent this much earlier than they are to sound: `Send.due` is when they leave
 
 
-def policy_of(ports: "Ports", barge_in: "BargeIn") -> Policy:
-    """Return the gate's share of the settings, in its own units."""
+def policy_of(ports: "Ports", barge_in: "BargeIn", control_channel: int | None = None) -> Policy:
+    """Return the gate's share of the settings, in its own units. `control_channel`: that of controllers (1-16)."""
     return Policy(
+        control_channel=None if control_channel is None else control_channel - 1,
         input_channel=None if ports.input_channel is None else ports.input_channel - 1,
         output_channel=ports.output_channel - 1,
         thru=ports.thru,
@@ -333,7 +335,18 @@ class Gate:
     def _listens_to(self, event: Event) -> bool:
         if self._policy.input_channel is None or isinstance(event, Realtime | SongPosition):
             return True
-        return event.channel == self._policy.input_channel
+        return event.channel == self._policy.input_channel or self._steers(event)
+
+    def _steers(self, event: Event) -> bool:
+        """Say whether an event is for the controls alone: on their channel, and that is not the player's."""
+        match event:
+            case ControlChange(control, _, channel):
+                is_one = control < ALL_SOUND_OFF
+            case ProgramChange(_, channel):
+                is_one = True
+            case _:
+                return False
+        return is_one and self._policy.input_channel not in {None, channel} and channel == self._policy.control_channel
 
     def _hear(self, at: float, port: str, event: Event, data: bytes) -> list[Action]:
         self._seq += 1
@@ -341,7 +354,8 @@ class Gate:
         if data[0] != CLOCK:
             self._backlog.append(heard)
         actions: list[Action] = [heard]
-        if self._policy.thru and not self._is_lost and not isinstance(event, Realtime | SongPosition):
+        is_music = not isinstance(event, Realtime | SongPosition) and not self._steers(event)
+        if self._policy.thru and not self._is_lost and is_music:
             actions += self._emit(self._schedule.thru(at, data))
         match event:
             case NoteOn(pitch, velocity, channel):

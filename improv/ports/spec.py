@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from improv.play.gate import Policy, policy_of
 
 if TYPE_CHECKING:  # at run time their checked types would cost the ports process 40 ms of imports
-    from improv.settings import BargeIn, Ports
+    from improv.settings import Settings
 
 Address = str | tuple[str, int]
 
@@ -32,8 +32,9 @@ class Spec:
     policy: Policy = field(default_factory=Policy)
 
     @classmethod
-    def of(cls, ports: "Ports", barge_in: "BargeIn", address: Address, authkey: bytes, memory: str) -> "Spec":
+    def of(cls, settings: "Settings", address: Address, authkey: bytes, memory: str) -> "Spec":
         """Return the spec for these settings, with the first epoch."""
+        ports = settings.ports
         return cls(
             address=address,
             authkey=authkey,
@@ -43,7 +44,7 @@ class Spec:
             output=ports.output,
             virtual=ports.virtual,
             name=ports.name,
-            policy=policy_of(ports, barge_in),
+            policy=policy_of(ports, settings.barge_in, settings.midi.channel),
         )
 
     def to_line(self) -> bytes:

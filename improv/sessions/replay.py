@@ -89,7 +89,7 @@ class _Rerun:
         opening = session.require_opening()
         settings = opening.settings
         self._session = session
-        self._policy = policy_of(settings.ports, settings.barge_in)
+        self._policy = policy_of(settings.ports, settings.barge_in, settings.midi.channel)
         self._new_musician = partial(Musician, engine_of(opening), Manner.of(settings), opening.seed)
         self._musician = self._new_musician()
         self._known: list[Heard | Happening] = []  # what a new brain is told of

@@ -759,3 +759,12 @@ def test_a_replay_of_what_was_heard_and_accepted_sends_the_same(score, policy):
     again.perform(gate.play_until(end + 0.2))
     assert again.sent == live.sent
     assert again.told == [event for event in live.told if not isinstance(event, Refused)]
+
+
+def test_controllers_are_heard_on_a_channel_of_their_own_and_not_passed_on():
+    gate = Gate(Policy(input_channel=0, control_channel=15, thru=True))
+    gate.output_back(0.0)
+    for event in (ControlChange(21, 64, 15), ProgramChange(3, 15)):
+        assert [type(action) for action in gate.receive(1.0, "in", encode(event))] == [Heard]
+    for event in (NoteOn(60, 80, 15), ControlChange(123, 0, 15), ControlChange(21, 64, 5)):
+        assert gate.receive(1.0, "in", encode(event)) == []
