@@ -49,6 +49,8 @@ _NOTHING = (-1, -1, None)
 _SILENCING = {"yield_now": Silencing.YIELD, "hold": Silencing.DROP}
 # A count-in, on the synthesizer that is there.
 _CLICK, _CLICK_VELOCITY, _CLICK_S = 84, 70, 0.05
+# The memory learns so many notes (half a millisecond each) before anything else has its turn, and pauses (seconds).
+_LEARNED_AT_ONCE, _IDLE_S = 16, 0.02
 # The player rests this long (seconds) before more than one answer is written.
 _REST_S = 0.1
 # A plan that was refused because something sounds is proposed again after so long (seconds).
@@ -118,6 +120,7 @@ class Brain:
         self._is_restored = False
         self._thinking: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._sounding: set[bytes] = set()
         self._is_degraded = False
         self._taken: Answer | None = None
@@ -185,8 +188,9 @@ class Brain:
         """Stop thinking and end what sounds."""
         if self._thinking is not None:
             self._thinking.cancel()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._idle):
+            if timer is not None:
+                timer.cancel()
         self.silent.clear()  # until the ports process has said so
         self._link.send(Flush())
 
@@ -311,7 +315,9 @@ class Brain:
             return
         if refused.part.planned.basis != self._basis:
             self._proposed = _NOTHING
-        elif not refused.part.planned.yields and refused.part.planned.start > clock.now() + _AGAIN_S:
+        elif (refused.part.cue.streams and self._sounding) or (
+            not refused.part.planned.yields and refused.part.planned.start > clock.now() + _AGAIN_S
+        ):
             asyncio.get_running_loop().call_later(_AGAIN_S, self._propose_again)
 
     def _propose_again(self) -> None:
@@ -324,6 +330,7 @@ class Brain:
             for number in list(self._turns):
                 self._close(number, at, cut=True)
         self._extension = None
+        self._proposed = _NOTHING
         if how is Silencing.OUTPUT_LOST:
             self._sounding.clear()
         if not self._sounding:
@@ -338,6 +345,7 @@ class Brain:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+        self._learn_idly()
         if cue is None:
             return
         if cue.ask_at > now:
@@ -345,6 +353,8 @@ class Brain:
             return
         grid = self.musician.grid
         line = cue.start if grid is None else round(grid.beat_at(cue.start), 2)
+        if grid is None and cue.streams:
+            line = round(line, 1)  # a stream that begins as soon as it can need not be written anew all the while
         wanted = (self.musician.news, cue.number, line)
         if wanted == self._proposed:
             return
@@ -353,10 +363,23 @@ class Brain:
         self._proposed = wanted
         self._thinking = asyncio.create_task(self._think(cue, grid))
 
+    def _learn_idly(self) -> None:
+        """Learn, a little at a time, what nobody has asked for: the machine listens for an hour, or was born again."""
+        if self._idle is None and self.musician.behind > _LEARNED_AT_ONCE:
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._learn_some)
+
+    def _learn_some(self) -> None:
+        self._idle = None
+        self.musician.learn(_LEARNED_AT_ONCE)
+        self._learn_idly()
+
     async def _think(self, cue: Cue, grid: Grid | None) -> None:
         if self.musician.holding and not cue.streams:
             await asyncio.sleep(HELD_PATIENCE_S)
         try:
+            while self.musician.behind:
+                self.musician.learn(_LEARNED_AT_ONCE)
+                await asyncio.sleep(0)
             cue = moved(cue, grid, self.musician.grid)
             question = self.musician.ask(cue, self.musician.grid)
             if question is None:
@@ -366,6 +389,8 @@ class Brain:
                 self._ask_other(question.heard, question.brief)
             for written in self.musician.thinking(question, 1 if cue.streams else self._candidates):
                 if written is not None:
+                    if written.count > 1 and lateness(cue, self.musician.scene(clock.now())) != 0.0:
+                        return  # what lies ready is better than what comes late
                     self._propose(moved(cue, question.grid, self.musician.grid))
                     # While the player goes on there is a new question with every note: only a rest is worth more.
                     await asyncio.sleep(_REST_S)

@@ -167,7 +167,7 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
     link = PortsLink(
         lambda seq: connect(spec.address, spec.authkey, Hello(Role.BRAIN, "brain", seq)),
         on_message=lambda message: steering.receive(message) if steering else None,
-        on_lost=lambda: brain.ports_lost() if brain else None,
+        on_lost=lambda: _lose_ports(brain, steering),
     )
     other = _other_engine(spec.settings, engine.info, console)
     ask_other = other.ask if other else None
@@ -202,6 +202,13 @@ async def run(spec: Spec, engine: Engine, styles: tuple[str, ...] = ()) -> str:
         _keep(musician, spec.settings, console)
     journal.close(reason)
     return reason
+
+
+def _lose_ports(brain: Brain | None, steering: Steering | None) -> None:
+    if brain is not None:
+        brain.ports_lost()
+    if steering is not None:
+        steering.ports_lost()
 
 
 def _heed(loop: asyncio.AbstractEventLoop, stop: Callable[[str], None]) -> None:

@@ -232,7 +232,10 @@ class Musician:
             self._leave(at)
             self._spent -= controls.mode in {"solo", "duet"}
             self._origin = None
-        return Leaving.DROP if controls.mute else TRANSITIONS[before.mode][controls.mode]
+        leaving = Leaving.DROP if controls.mute else TRANSITIONS[before.mode][controls.mode]
+        if leaving is Leaving.DROP:
+            self._stream = None  # here and now: when nothing more of it begins, another mode may have begun
+        return leaving
 
     def beat(self, grid: Grid | None) -> None:
         """Hear where the beat is, None: there is none."""
@@ -241,8 +244,15 @@ class Musician:
             self._origin = None
         elif before is not None:
             self._move_stream(before, grid)
+            if self._origin is not None:  # a song that loops begins no trade anew
+                self._origin += round(grid.beat - before.beat_at(grid.at))
         if not _is_steady(before, grid):
             self._changes += 1
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a pedal holds the human's turn."""
+        return self._is_held
 
     @property
     def trades(self) -> bool:
@@ -479,9 +489,14 @@ class Musician:
         swing = swing_of([note.onset for note in heard], grid)
         return Pulse(grid, grid.beat_at(cue.start), self.controls.quantise, swing)
 
-    def learn(self) -> None:
-        """Let the memory learn what has been heard since the last time: a step of the engine for each note."""
-        unlearned, self._unlearned = self._unlearned, []
+    @property
+    def behind(self) -> int:
+        """How much of what has been heard the memory has not learned yet."""
+        return len(self._unlearned)
+
+    def learn(self, limit: int | None = None) -> None:
+        """Let the memory learn what has been heard, or `limit` notes of it: a step of the engine for each."""
+        unlearned, self._unlearned = self._unlearned[:limit], [] if limit is None else self._unlearned[limit:]
         for note in unlearned:
             if note is None:
                 self._learner.begin_phrase()

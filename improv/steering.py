@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 
 from improv import clock
+from improv.beat import Grid
 from improv.brain import Brain, Line
 from improv.console import Console
 from improv.control.surface import Act, Hold, Learned, Recall, Request, Set, Surface, Unknown
@@ -50,6 +51,7 @@ class Steering:
         self._due = inf
         self._alarm: asyncio.TimerHandle | None = None
         self._counts_in = settings.controls.mode == "trade"
+        self._is_borrowed = False  # whether the internal beat is there for a trade alone
         self._led: Lead | None = None
 
     def receive(self, message: FromPorts) -> None:
@@ -66,8 +68,19 @@ class Steering:
         self.look()
 
     def catch_up(self) -> None:
-        """Go on with the controls that the brain has from its journal."""
-        self.conductor.set(self._brain.musician.controls, clock.now())
+        """Go on with what the brain has from its journal: the controls, and the beat, until somebody gives another."""
+        musician = self._brain.musician
+        self.conductor.set(musician.controls, clock.now())
+        if musician.grid is not None:
+            self.conductor.resume(musician.grid)
+        self._counts_in = musician.controls.mode == "trade"
+        self.ports_lost()
+
+    def ports_lost(self) -> None:
+        """Let pedals up whose lift nobody will tell of."""
+        self.surface.release_all()
+        if self._brain.musician.is_held:
+            self._brain.act("let_go")
 
     def edited(self, edit: Edit) -> None:
         """Apply an edit of the file: at the next bar, or not at all."""
@@ -187,6 +200,9 @@ class Steering:
         if controls.mode != before.mode:
             self._console.say(f"mode   {controls.mode}")
             self._counts_in = controls.mode == "trade"
+            if before.mode == "trade" and self._is_borrowed:
+                self.conductor.forget()
+                self._is_borrowed = False
         if controls.mute != before.mute:
             self._console.say("muted" if controls.mute else "no longer muted")
 
@@ -197,16 +213,26 @@ class Steering:
             return
         grid = self.conductor.grid(now)
         if grid is not None:
+            if self.conductor.source == "playing":  # it would be gone while the player listens to us
+                self._borrow(grid)
             self._brain.act("trade", grid.next(now, grid.bar))
         elif self._counts_in:
             bar = musician.controls.beats_per_bar
-            self.conductor.begin(now + _BREATH_S, -float(bar))
+            self._borrow(Grid(now + _BREATH_S, -float(bar), 60 / musician.controls.bpm, bar))
             grid = self.conductor.grid(now)
             self._brain.beat(grid)
             if grid is not None:
                 self._brain.count_in(grid, bar)
                 self._brain.act("trade", 0.0)
+            else:
+                self.conductor.forget()
+                self._console.say(f"trade  needs a beat, and there is none: tempo is {musician.controls.tempo}")
         self._counts_in = False
+
+    def _borrow(self, grid: Grid) -> None:
+        """Keep a beat for as long as bars are traded."""
+        self.conductor.resume(grid)
+        self._is_borrowed = True
 
     def _lead(self) -> None:
         """Send clock, if that is wanted and the beat is not another's."""

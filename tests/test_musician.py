@@ -285,3 +285,46 @@ def test_a_stream_goes_on_at_its_own_beat_when_the_tempo_moves():
     until = player.scene(before).until
     player.beat(replace(grid, beat=grid.beat - 64))
     assert player.scene(before).until == pytest.approx(until)
+
+
+def test_a_solo_joins_a_duet_in_the_middle_of_a_phrase():
+    player = musician()
+    steered(player, 0.0, mode="duet")
+    play(player, 60, 62, 64, 65)
+    part = player.cue(0.9)
+    player.accepted(1, 0.9, part, player.answer(0.9), part.start)
+    assert steered(player, 1.0, mode="solo") is Leaving.DROP
+    player.over_all(1.001)  # the ports process says that nothing more begins
+    assert player.cue(1.1) is not None
+
+
+def test_a_pedal_that_was_down_before_the_phrase_holds_it():
+    player = musician()
+    play(player, 60, 62)
+    player.hold(5.0, down=True)
+    play(player, 64, start=6.0)
+    play(player, 65, start=9.0)
+    assert player.call.notes == 2
+    player.hold(12.0, down=False)
+    assert player.cue(12.0).start == 12.0
+
+
+def test_a_song_that_loops_does_not_stop_a_trade():
+    player = musician()
+    steered(player, 0.0, mode="trade", trade_bars=1)
+    player.beat(Grid(0.0, 400.0, 0.5))
+    play(player, 60, 62)
+    player.begin_trade(404.0)
+    before = player.cue(1.0).start
+    player.beat(Grid(1.0, 2.0, 0.5))
+    assert player.cue(1.0).start == pytest.approx(before)
+    player.beat(None)
+    assert not player.trades
+
+
+def test_what_nobody_asks_for_is_learned_a_little_at_a_time():
+    player = musician()
+    play(player, *range(40, 80))
+    behind = player.behind
+    player.learn(16)
+    assert (player.behind, len(player.memory)) == (behind - 16, 15)  # one of them says that a phrase begins

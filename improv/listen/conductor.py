@@ -39,6 +39,8 @@ class Conductor:
     def set(self, controls: Controls, at: float) -> None:
         """Take over other controls: where the beat comes from, the internal tempo, the length of a bar."""
         before, self._controls = self._controls, controls
+        if controls.tempo != before.tempo:
+            self._is_tapped = False
         if self._own is not None and controls.bpm != before.bpm:
             self._own = Grid(at, self._own.beat_at(at), 60 / controls.bpm, controls.beats_per_bar)
 
@@ -51,7 +53,7 @@ class Conductor:
         """Hear the player begin a note."""
         self._player.onset(at)
         if self._own is None and self._controls.tempo == "internal":
-            self.begin(at, 0.0)
+            self._own = Grid(at, 0.0, 60 / self._controls.bpm, self._controls.beats_per_bar)
 
     def tap(self, at: float) -> float | None:
         """Hear a tap; return the tempo tapped (bpm), if there is one by now. It becomes the internal one."""
@@ -63,10 +65,9 @@ class Conductor:
         self._is_tapped = True
         return self._own.bpm
 
-    def begin(self, at: float, beat: float) -> None:
-        """Let `beat` of the internal beat fall at `at`."""
-        self._own = Grid(at, beat, 60 / self._controls.bpm, self._controls.beats_per_bar)
-        self._is_tapped = True
+    def resume(self, grid: Grid) -> None:
+        """Go on with a beat that was there: it is the internal one now, as if it had been tapped."""
+        self._own, self._is_tapped = grid, True
 
     def forget(self) -> None:
         """Let the internal beat be: nothing fixes its phase any more."""

@@ -66,7 +66,7 @@ class PhraseListener:
         self._velocities: deque[int] = deque(maxlen=_VELOCITIES_KEPT)
         self._notes = 0
         self._ended_at: float | None = None
-        self._is_kept_open = False
+        self._is_kept_open = self._foot_is_down = False
         self._open_until = -inf
 
     @property
@@ -135,6 +135,7 @@ class PhraseListener:
 
     def keep_open(self, at: float, *, is_open: bool) -> None:
         """Hold the phrase open from `at` (seconds) on whatever the silence, or let it end again: a pedal says so."""
+        self._foot_is_down = is_open
         if self._is_kept_open and not is_open:
             self._open_until = at
         elif is_open and self.deadline is not None and self.deadline <= at:
@@ -152,5 +153,6 @@ class PhraseListener:
         self._velocities.clear()
         self._notes = 0
         self._ended_at = None
+        self._is_kept_open = self._foot_is_down
         # What is still held is a drone or a lost note-off: it must not hold up this phrase too.
         self._held.clear()

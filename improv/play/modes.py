@@ -107,7 +107,9 @@ def trade(scene: Scene) -> Cue | None:
     period = max(0, floor((grid.beat_at(scene.now) - origin) / scene.span))
     ours = period + 1 if period % 2 == 0 else period + 2
     start = grid.time_at(origin + ours * scene.span)
-    return Cue(ours, start, scene.span * grid.period, ask_at=start - TRADE_AHEAD_S, yields=False)
+    return Cue(
+        ours, start, scene.span * grid.period, ask_at=max(start - TRADE_AHEAD_S, grid.time_at(origin)), yields=False
+    )
 
 
 def listen(_scene: Scene) -> Cue | None:

@@ -83,10 +83,20 @@ def test_the_internal_beat_begins_with_the_player_and_keeps_its_place_at_another
     assert (grid.beat_at(7.0), grid.period) == (4.0, 1.0)
 
 
-def test_a_count_in_fixes_the_beat():
+def test_a_beat_that_was_there_goes_on_until_it_is_forgotten():
     conductor = Conductor(Controls())
-    conductor.begin(3.0, -4.0)
+    conductor.resume(Grid(3.0, -4.0, 0.5))
     assert conductor.grid(2.9).time_at(0) == 5.0
+    conductor.forget()
+    assert conductor.grid(3.0) is None
+
+
+def test_a_beat_that_was_tapped_gives_way_when_another_source_is_chosen():
+    conductor = Conductor(Controls())
+    conductor.resume(Grid(3.0, 0.0, 0.5))
+    conductor.set(Controls(tempo="playing"), 4.0)
+    conductor.set(Controls(tempo="auto"), 5.0)
+    assert conductor.grid(5.0) is None
 
 
 def test_a_steady_player_gives_the_beat_and_a_free_one_none():
