@@ -238,6 +238,10 @@ def _chosen(config_file: Path | None, overrides: dict[str, object]) -> _Chosen:
     seen = stamp(file)
     settings = config.load(config_file, _given(overrides))
     device.check(settings.model.engine)
+    if settings.player.name is not None:
+        from improv.sessions.players import file_of
+
+        file_of(Path(settings.player.folder), settings.player.name)
     card = inspect(find(settings.model.name))
     for controls in (settings.controls, *(applied(settings.controls, each.values) for each in settings.presets)):
         check_style(settings.model.name, card, controls.style)
